@@ -1,0 +1,84 @@
+"""
+Asyncio-native group messaging on Corosync.
+
+A group is a set of processes on a set of nodes; every member sees the same messages and the same joins, leaves and
+failures in the same order.
+"""
+
+from aiocpg._connection import Connection, connect
+from aiocpg._events import (
+    Address,
+    Buffer,
+    ConfigurationChange,
+    DaemonIdentity,
+    Event,
+    Guarantee,
+    MemberChange,
+    Message,
+    Reason,
+    Receipt,
+    RingChange,
+    RingId,
+    View,
+)
+from aiocpg._group import Group
+from aiocpg._opening import Opening
+from aiocpg._stream import Stream
+from aiocpg.errors import (
+    AlreadyJoinedError,
+    BusyError,
+    ConnectionClosedError,
+    ConnectionLostError,
+    CPGError,
+    EngineError,
+    EngineUnavailableError,
+    ForkedError,
+    GroupClosedError,
+    GroupNameError,
+    MembershipLostError,
+    MessageLostError,
+    MessageTooBigError,
+    SlowConsumerError,
+    StatusError,
+    UsageError,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Address",
+    "AlreadyJoinedError",
+    "Buffer",
+    "BusyError",
+    "CPGError",
+    "ConfigurationChange",
+    "Connection",
+    "ConnectionClosedError",
+    "ConnectionLostError",
+    "DaemonIdentity",
+    "EngineError",
+    "EngineUnavailableError",
+    "Event",
+    "ForkedError",
+    "Group",
+    "GroupClosedError",
+    "GroupNameError",
+    "Guarantee",
+    "MemberChange",
+    "MembershipLostError",
+    "Message",
+    "MessageLostError",
+    "MessageTooBigError",
+    "Opening",
+    "Reason",
+    "Receipt",
+    "RingChange",
+    "RingId",
+    "SlowConsumerError",
+    "StatusError",
+    "Stream",
+    "UsageError",
+    "View",
+    "__version__",
+    "connect",
+]

@@ -1,0 +1,213 @@
+"""``connect`` and what it returns: the object people hold. What it does is done in the session below it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+import anyio
+
+from aiocpg import engine as engines
+from aiocpg._events import Address, DaemonIdentity, RingChange
+from aiocpg._group import Group
+from aiocpg._loop import current_port
+from aiocpg._names import group_name
+from aiocpg._opening import Opening, caller
+from aiocpg._session import Session
+from aiocpg._state.inbox import MAX_BUFFERED_BYTES
+from aiocpg._stream import Stream
+from aiocpg.errors import EngineUnavailableError
+
+
+class Connection:
+    """
+    A connection to the world that a URL names. Comes from :func:`connect`.
+
+    It belongs to the event loop it was opened in; use from another thread, another loop or after a fork is a
+    :class:`UsageError`. Closing it leaves its groups.
+    """
+
+    def __init__(self, session: Session, close_timeout: float) -> None:
+        self._session = session
+        self._engine = session.engine
+        self._close_timeout = close_timeout
+
+    @property
+    def nodeid(self) -> int:
+        """The number of the node we are on."""
+        return self._engine.nodeid
+
+    @property
+    def max_message_size(self) -> int:
+        """
+        Bytes of payload that one message may have (``cpg_max_atomic_msgsize_get``): 1 047 552 with stock Corosync.
+        """
+        return self._engine.max_message_size
+
+    @property
+    def daemon(self) -> DaemonIdentity | None:
+        """The process behind the descriptor, as the kernel tells (``SO_PEERCRED``); None where there is none."""
+        return self._engine.daemon
+
+    @property
+    def lags(self) -> int:
+        """How often the event loop was seen to stand still for more than a second, unable to dispatch."""
+        return self._session.lag.lags
+
+    def join(self, name: bytes | str, *, max_buffered_bytes: int = MAX_BUFFERED_BYTES) -> Opening[Group]:
+        """
+        Become a member of a group: ``await`` it, or enter it with ``async with``, which leaves at the end.
+
+        Returns when the group has seen us come; that change is the first event. Messages ordered before it never
+        come. While the daemon still knows an earlier membership of this process it is tried for 10 s; otherwise the
+        call waits for the cluster without bound, use a timeout.
+
+        Cancelling gives the membership up; others may see us come and go.
+
+        Args:
+            name: 1 to 127 bytes, or text that has so many in UTF-8. A trailing NUL is kept. max_buffered_bytes: What
+            may pile up for the first reader, and the budget of each iterator unless it is given its own:
+                payload + 256 bytes per event. 0 for a member that only sends.
+
+        Raises:
+            GroupNameError: The name cannot be used.
+            AlreadyJoinedError: Another part of this process is in the group.
+            EngineUnavailableError: It cannot be done, with the cure.
+            ConnectionLostError: The engine went away.
+            ConnectionClosedError: This side has closed.
+        """
+        encoded = group_name(name)
+        opened_at = caller()
+        return Opening(lambda: self._join(encoded, max_buffered_bytes, opened_at))
+
+    async def _join(self, name: bytes, max_buffered_bytes: int, opened_at: str) -> Group:
+        life = await self._session.join(name, max_buffered_bytes, opened_at)
+        return Group(life, self.max_message_size, max_buffered_bytes, self._close_timeout)
+
+    async def members(self, name: bytes | str) -> tuple[Address, ...]:
+        """
+        Who is in a group now, whether we are or not; empty for a group nobody is in (``cpg_membership_get``).
+
+        A snapshot of the daemon's knowledge, ahead of the events still on their way: do not mix it with a stream.
+        Waits for the daemon without bound; cancelling is safe.
+
+        Raises:
+            GroupNameError: The name cannot be used.
+            ConnectionLostError: The engine went away.
+            ConnectionClosedError: This side has closed.
+        """
+        encoded = group_name(name)
+        self._session.check_open()
+        return await self._engine.members(encoded)
+
+    async def groups(self) -> Mapping[bytes, tuple[Address, ...]]:
+        """
+        All groups of the cluster with their members (``cpg_iteration_initialize``).
+
+        A snapshot. Each listing opens a handle of its own, because libcpg can hang in it for good when the daemon
+        dies; that costs a thread, of which there are at most eight. Waits for the daemon without bound; cancelling is
+        safe.
+
+        Raises:
+            EngineUnavailableError: No handle can be had, or too many listings hang.
+            ConnectionLostError: The engine went away.
+            ConnectionClosedError: This side has closed.
+        """
+        self._session.check_open()
+        return await self._engine.groups()
+
+    def rings(self, *, max_buffered_bytes: int = MAX_BUFFERED_BYTES) -> Stream[RingChange]:
+        """
+        The rings as this node's daemon forms them, beginning with the present one.
+
+        There is no order between these and the events of a group, which has its own :class:`RingChange` in
+        ``events()``. Corosync tells the present ring only with a change of some group; where none was seen yet, a group
+        that nobody else is in is joined for a moment (``aiocpg.ring-probe.PID``).
+
+        Args:
+            max_buffered_bytes: What the iterator may hold unread, 256 bytes per event.
+
+        Raises:
+            ConnectionClosedError: This side has closed.
+        """
+        self._session.check_open()
+        self._engine.ask_ring()
+        return self._session.rings.open((), max_buffered_bytes, "rings()")
+
+    async def aclose(self) -> None:
+        """
+        Leave all groups and close, within ``close_timeout`` seconds; what then still waits is shut down.
+
+        Each group leaves as :meth:`Group.leave` does. Repeating does nothing; in a forked child it does nothing to the
+        parent's connection. Cancelling closes hard.
+        """
+        await self._session.aclose(self._close_timeout)
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        session = self._session
+        state = "closed" if session.is_closed else "open" if session.error is None else "lost"
+        return f"<Connection node {self.nodeid} {state}>"
+
+
+def connect(
+    url: str | None = None,
+    *,
+    connect_timeout: float | None = 10,
+    close_timeout: float = 5,
+    daemon_uid: int | None = None,
+) -> Opening[Connection]:
+    """
+    Connect to the world that a URL names: ``await`` it, or enter it with ``async with``, which closes at the end.
+
+    Works under asyncio, uvloop and trio. Cancelling is safe: nothing stays open.
+
+    Args:
+        url: ``corosync://``, the daemon on this host; ``$AIOCPG_URL`` unless given, and ``corosync://`` where that is
+            not set. One engine is never replaced by another.
+        connect_timeout: Seconds until a daemon that does not answer is given up; None waits for ever.
+        close_timeout: Seconds that leaving and closing may take before they are cut short.
+        daemon_uid: Refuse a daemon that runs as another user id.
+
+    Raises:
+        UsageError: The URL names no engine.
+        EngineUnavailableError: With the reason and the cure; ``transient`` tells whether trying again may help.
+    """
+    return connect_entering(
+        None, url, connect_timeout=connect_timeout, close_timeout=close_timeout, daemon_uid=daemon_uid
+    )
+
+
+def connect_entering(
+    enter: Callable[[], object] | None,
+    url: str | None = None,
+    *,
+    connect_timeout: float | None = 10,
+    close_timeout: float = 5,
+    daemon_uid: int | None = None,
+) -> Opening[Connection]:
+    """:func:`connect` for tests: ``enter`` takes each fresh thread that opens a handle to the daemon's namespaces."""
+    chosen = url or os.environ.get("AIOCPG_URL") or engines.DEFAULT_URL
+    engines.check_url(chosen)
+    opened_at = caller()
+
+    async def open_() -> Connection:
+        port = current_port()
+        with anyio.move_on_after(connect_timeout):
+            engine = await engines.open_engine(chosen, port, daemon_uid=daemon_uid, enter=enter)
+            return Connection(Session(engine, port, opened_at), close_timeout)
+        raise EngineUnavailableError(
+            f"{chosen} did not answer within {connect_timeout:g} s",
+            "the daemon is stopped, overloaded or forming a ring: try again, or look at its log",
+            transient=True,
+        )
+
+    return Opening(open_)

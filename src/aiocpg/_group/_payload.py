@@ -1,0 +1,63 @@
+"""From what people hand in to the bytes of one message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from aiocpg._events import Buffer
+from aiocpg.errors import MessageTooBigError
+
+
+def joined(buffers: Sequence[Buffer], limit: int | None) -> bytes:
+    """
+    One message from its pieces.
+
+    ``bytes`` in one piece is taken as it is; all else is copied, so that it may be reused.
+
+    Raises:
+        TypeError: A piece is not of bytes.
+        MessageTooBigError: All pieces together are over the limit.
+    """
+    if len(buffers) == 1 and type(buffers[0]) is bytes:
+        data = buffers[0]
+        size = len(data)
+    else:
+        # The size is looked at before anything is copied: a refusal must not cost a gigabyte.
+        size = sum(map(_size, buffers))
+        data = b""
+    if limit is not None and size > limit:
+        raise MessageTooBigError(size, limit)
+    return data or b"".join(map(_contiguous, buffers))
+
+
+def all_checked(messages: Iterable[Buffer], limit: int) -> list[bytes]:
+    """
+    The messages of a batch, all of them good.
+
+    Raises:
+        TypeError: One is not of bytes.
+        MessageTooBigError: One is over the limit; its ``index`` tells which.
+    """
+    if isinstance(messages, (bytes, bytearray, memoryview, str)):
+        raise TypeError("mcast_many takes an iterable of messages, one buffer each; for a single message use mcast")
+    batch: list[bytes] = []
+    for index, message in enumerate(messages):
+        size = len(message) if type(message) is bytes else _size(message)
+        if size > limit:
+            raise MessageTooBigError(size, limit, index)
+        batch.append(message if type(message) is bytes else bytes(message))
+    return batch
+
+
+def _size(buffer: Buffer) -> int:
+    if isinstance(buffer, memoryview):
+        return buffer.nbytes
+    if isinstance(buffer, (bytes, bytearray)):
+        return len(buffer)
+    raise TypeError(f"a message is made of bytes, bytearray or memoryview, not {type(buffer).__name__}")
+
+
+def _contiguous(buffer: Buffer) -> Buffer:
+    if isinstance(buffer, memoryview) and not buffer.c_contiguous:
+        return buffer.tobytes()
+    return buffer

@@ -1,0 +1,219 @@
+"""
+The send side of a group: order among tasks, the window, congestion, confirmations, and what cancelling means.
+
+One rule holds it together: whether to cancel is looked at before a message is handed to the engine, and nothing is
+awaited after. So a cancelled call has sent nothing, and a call that sent returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import anyio
+import anyio.lowlevel
+
+from aiocpg._events import Message, Receipt
+from aiocpg._state.sends import SentMessages
+from aiocpg._stream import FAIR_CALLS
+from aiocpg.engine._base import Membership
+from aiocpg.errors import CPGError, MessageLostError
+
+PAUSE_FIRST_SECONDS = 0.001
+PAUSE_MOST_SECONDS = 0.05
+"""Pauses between tries while congested grow from the first to the second: the daemon does not tell when it ends."""
+
+WINDOW_SECONDS = 1.0
+"""How long a full window may see nothing come back before one more message is let through, whose return then shows
+which of the others the daemon has dropped."""
+
+MESSAGES_PER_CALL = 256
+"""Messages of a batch that one call into the engine takes at the most."""
+
+
+class Confirmation:
+    """What became of one message: a place in the order, or an error."""
+
+    def __init__(self) -> None:
+        self._settled = anyio.Event()
+        self._fate: Receipt | CPGError | None = None
+
+    def settle(self, fate: Receipt | CPGError) -> None:
+        """The fate is known. The first one counts."""
+        if self._fate is None:
+            self._fate = fate
+            self._settled.set()
+
+    async def wait(self) -> Receipt:
+        """The receipt, or the error raised."""
+        await self._settled.wait()
+        assert self._fate is not None
+        if isinstance(self._fate, CPGError):
+            raise self._fate
+        return self._fate
+
+
+class _Calls:
+    """Counts the calls that are inside."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none: anyio.Event | None = None
+
+    def __enter__(self) -> None:
+        self._count += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._count -= 1
+        if self._none is not None and not self._count:
+            self._none.set()
+
+    async def until_none(self) -> None:
+        while self._count:
+            self._none = anyio.Event()
+            await self._none.wait()
+
+
+class Sender:
+    """
+    Sends for all tasks of a group, first come first served.
+
+    Args:
+        membership: Where to.
+        raise_closed: Raises why nothing can be sent any more, if so; looked at by calls that begin.
+    """
+
+    def __init__(self, membership: Membership, raise_closed: Callable[[], None]) -> None:
+        self._membership = membership
+        self._raise_closed = raise_closed
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._sent: SentMessages[Confirmation] = SentMessages()
+        self._overdraft = False
+        self._changed: anyio.Event | None = None
+        self._calls = _Calls()
+        self._ended: CPGError | None = None
+        self._fair = FAIR_CALLS
+
+    async def send(self, data: bytes, confirmation: Confirmation | None = None) -> None:
+        """Send one message; waits for its turn, for room in the window, and for congestion to end."""
+        self._raise_closed()
+        with self._calls:
+            await self._look_at_cancellation()
+            if not self._turn.locked() and self._try(data, confirmation):
+                return
+            async with self._turn:
+                pause = PAUSE_FIRST_SECONDS
+                while not self._try(data, confirmation):
+                    pause = await self._wait(pause, len(data))
+
+    async def send_many(self, messages: Sequence[bytes]) -> None:
+        """Send messages in order and in one turn. Cancelled, a prefix was sent."""
+        self._raise_closed()
+        with self._calls:
+            await self._look_at_cancellation()
+            async with self._turn:
+                await self._send_all(messages)
+
+    async def _send_all(self, messages: Sequence[bytes]) -> None:
+        done = 0
+        pause = PAUSE_FIRST_SECONDS
+        while done < len(messages):
+            taken = self._try_many(messages, done)
+            done += taken
+            pause = PAUSE_FIRST_SECONDS if taken else await self._wait(pause, len(messages[done]))
+
+    async def send_native(self, data: bytes, confirmation: Confirmation | None = None) -> None:
+        """Send a message of any size by the engine's own means. Cancelled, its fate is unknown."""
+        self._raise_closed()
+        with self._calls:
+            await self._look_at_cancellation()
+            async with self._turn:
+                await self._send_one_native(data, confirmation)
+
+    async def _send_one_native(self, data: bytes, confirmation: Confirmation | None) -> None:
+        pause = PAUSE_FIRST_SECONDS
+        while self._membership.is_sending_native or not self._has_room(len(data)):
+            pause = await self._wait(pause, len(data))
+        self._overdraft = False
+        # Its own copy may be back before the call returns, so it is noted first.
+        self._sent.sent(data, confirmation)
+        try:
+            await self._membership.mcast_native(data)
+        except CPGError:
+            self._sent.withdraw(data)
+            raise
+
+    def delivered(self, own: Iterable[Message]) -> None:
+        """Own messages came back."""
+        for message in own:
+            confirmation, lost = self._sent.came_back(message.data)
+            if confirmation is not None:
+                confirmation.settle(Receipt(message.position, message.view))
+            for missing in lost:
+                missing.settle(MessageLostError(message.group))
+        self.wake()
+
+    def end(self, error: CPGError, fate: CPGError) -> None:
+        """
+        Nothing more goes out: calls that wait get ``error``, messages that are out and did not come back ``fate``.
+        """
+        if self._ended is None:
+            self._ended = error
+            for confirmation in self._sent.settle():
+                confirmation.settle(fate.fresh())
+            self.wake()
+
+    def wake(self) -> None:
+        """Something changed that a waiting call may have waited for."""
+        if self._changed is not None:
+            self._changed.set()
+
+    async def until_idle(self) -> None:
+        """Wait until no call is inside."""
+        await self._calls.until_none()
+
+    async def _look_at_cancellation(self) -> None:
+        self._fair -= 1
+        if self._fair > 0:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        else:
+            # Before the send and not after it: what is cancelled here has sent nothing.
+            self._fair = FAIR_CALLS
+            await anyio.lowlevel.checkpoint()
+
+    def _has_room(self, size: int) -> bool:
+        if self._ended is not None:
+            raise self._ended.fresh()
+        return self._overdraft or self._sent.has_room(size)
+
+    def _try(self, data: bytes, confirmation: Confirmation | None) -> bool:
+        if not self._has_room(len(data)) or not self._membership.mcast(data):
+            return False
+        self._overdraft = False
+        self._sent.sent(data, confirmation)
+        return True
+
+    def _try_many(self, messages: Sequence[bytes], start: int) -> int:
+        if not self._has_room(len(messages[start])):
+            return 0
+        most = 1 if self._overdraft else MESSAGES_PER_CALL
+        batch = messages[start : start + self._sent.room_for(messages, start, most)] or messages[start : start + 1]
+        taken = self._membership.mcast_many(batch)
+        if taken:
+            self._overdraft = False
+        for data in batch[:taken]:
+            self._sent.sent(data)
+        return taken
+
+    async def _wait(self, pause: float, size: int) -> float:
+        """Wait for a reason to try again; answers the next pause."""
+        self._changed = anyio.Event()
+        if self._sent.has_room(size):
+            with anyio.move_on_after(pause):
+                await self._changed.wait()
+            return min(2 * pause, PAUSE_MOST_SECONDS)
+        returned = self._sent.returned
+        with anyio.move_on_after(WINDOW_SECONDS) as waited:
+            await self._changed.wait()
+        if waited.cancelled_caught and returned == self._sent.returned:
+            self._overdraft = True
+        return PAUSE_FIRST_SECONDS

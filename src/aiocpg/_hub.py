@@ -1,0 +1,119 @@
+"""
+One ordered stream, many readers: who gets what, and where a reader begins.
+
+Until somebody has taken an event a reader begins at the start of the stream, and what arrives is kept for it within a
+budget. Afterwards it begins with the next event, preceded by the state in force. Readers are held weakly: one that
+nobody holds stops collecting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from aiocpg._state.inbox import Inbox, cost
+from aiocpg._stream import Stream
+from aiocpg.errors import CPGError
+
+T = TypeVar("T")
+
+Kinds: TypeAlias = tuple[type[Any], ...]
+"""The classes of events that a reader wants; empty for all."""
+
+
+class Hub(Generic[T]):
+    """
+    Hands every event to each reader that wants its kind.
+
+    Args:
+        backlog_limit: Bytes kept for the first readers; 0 keeps nothing and tells them of a loss; None: every
+            reader begins with the state in force.
+        in_force: Gives the events, of all kinds, that describe the present state.
+        usable: Raises where a reader must not be used: after a fork, in another loop.
+    """
+
+    def __init__(
+        self, backlog_limit: int | None, in_force: Callable[[], Sequence[T]], usable: Callable[[], None]
+    ) -> None:
+        self._in_force = in_force
+        self._usable = usable
+        self._readers: WeakKeyDictionary[Inbox[T], Kinds] = WeakKeyDictionary()
+        self._backlog: _Backlog[T] | None = None if backlog_limit is None else _Backlog(backlog_limit)
+        self._ended = False
+        self._error: CPGError | None = None
+
+    def open(self, kinds: Kinds, limit: int, name: str) -> Stream[Any]:
+        """A new reader of these kinds, collecting from now on."""
+        inbox = self._inbox(kinds, limit)
+        self._readers[inbox] = kinds
+        if self._ended:
+            inbox.end(self._error)
+        return Stream(inbox, name, self._usable, self._somebody_took)
+
+    def publish(self, events: Sequence[T]) -> None:
+        """Hand events to all who want them."""
+        if not events:
+            return
+        if self._backlog is not None:
+            self._backlog.keep(events)
+        chosen: dict[Kinds, tuple[Sequence[T], int]] = {}
+        for inbox, kinds in list(self._readers.items()):
+            if kinds not in chosen:
+                wanted = _of(kinds, events)
+                chosen[kinds] = wanted, sum(map(cost, wanted))
+            inbox.put(*chosen[kinds])
+
+    def end(self, error: CPGError | None = None) -> None:
+        """Nothing more comes: readers get what they have, then this error or the end."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            for inbox in list(self._readers):
+                inbox.end(error)
+
+    @property
+    def readers(self) -> int:
+        """How many readers somebody holds."""
+        return len(self._readers)
+
+    def _inbox(self, kinds: Kinds, limit: int) -> Inbox[T]:
+        def in_force() -> Sequence[T]:
+            return _of(kinds, self._in_force())
+
+        if self._backlog is None:
+            return Inbox(limit, in_force, first=() if self._ended else in_force())
+        lost = self._backlog.lost(kinds)
+        return Inbox(limit, in_force, first=() if lost else _of(kinds, self._backlog.events), lost=lost)
+
+    def _somebody_took(self) -> None:
+        self._backlog = None
+
+
+class _Backlog(Generic[T]):
+    """What has come before anybody read; past its budget it all goes, and is counted."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self.events: list[T] = []
+        self._counts: dict[type[Any], int] = {}
+
+    def keep(self, events: Sequence[T]) -> None:
+        self._bytes += sum(map(cost, events))
+        fits = self._bytes <= self._limit or (self._limit > 0 and len(self.events) + len(events) == 1)
+        if fits and not self._counts:
+            self.events.extend(events)
+        else:
+            for event in (*self.events, *events):
+                self._counts[type(event)] = self._counts.get(type(event), 0) + 1
+            self.events = []
+
+    def lost(self, kinds: Kinds) -> int:
+        return sum(count for kind, count in self._counts.items() if not kinds or kind in kinds)
+
+
+def _of(kinds: Kinds, events: Sequence[T]) -> Sequence[T]:
+    if not kinds:
+        return events
+    return [event for event in events if type(event) in kinds]

@@ -1,0 +1,281 @@
+"""
+The one file that knows event loops: descriptors, timers and calls from other threads, on asyncio, uvloop and trio.
+
+On asyncio and uvloop everything is a callback of the loop; on trio a system task stands in for each. Callbacks given to
+this file must not raise: each goes with a ``crashed`` function that gets what it raised all the same. Everything
+above uses anyio's words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import trio
+
+Callback = Callable[[], object]
+Crashed = Callable[[BaseException], object]
+
+
+class Watch(ABC):
+    """One descriptor in the loop: readable until closed, writable once each time it is asked for."""
+
+    @abstractmethod
+    def want_writable(self) -> None:
+        """Call ``on_writable`` once, when the descriptor can be written."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take the descriptor out of the loop; call this before it is closed. Repeating does nothing."""
+
+
+class Timer(ABC):
+    """One call in the future."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Do not call. Repeating does nothing."""
+
+
+class LoopPort(ABC):
+    """What the library needs of a running event loop."""
+
+    @abstractmethod
+    def is_here(self) -> bool:
+        """Whether the caller runs in this very loop."""
+
+    @abstractmethod
+    def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:
+        """Call ``on_readable`` whenever the descriptor is readable (level-triggered), until the watch is closed."""
+
+    @abstractmethod
+    def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
+        """Call once after ``delay`` seconds."""
+
+    @abstractmethod
+    def call_from_thread(self, callback: Callback) -> None:
+        """Call soon in the loop; from any thread. Raises RuntimeError when the loop has ended."""
+
+    @abstractmethod
+    def time(self) -> float:
+        """The loop's clock in seconds."""
+
+
+class LoopEnd:
+    """
+    Calls ``callback`` in the loop while the loop is being shut down, unless cancelled before.
+
+    Loops close the asynchronous generators that are still open when they end, which is the only notice of the end that
+    all of them give. So one generator waits for it.
+    """
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback: Callback | None = callback
+        self._generator = self._wait()
+        _step(self._generator.__anext__())
+
+    async def _wait(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            if self._callback is not None:
+                self._callback()
+
+    def cancel(self) -> None:
+        """Do not call. Repeating does nothing."""
+        if self._callback is not None:
+            self._callback = None
+            _step(self._generator.aclose())
+
+
+def _step(awaitable: Awaitable[None]) -> None:
+    """Run an awaitable that never waits."""
+    with suppress(StopIteration):
+        awaitable.__await__().send(None)
+
+
+def _running(callback: Callback, crashed: Crashed) -> Callback:
+    def run() -> None:
+        try:
+            callback()
+        except BaseException as error:
+            crashed(error)
+            if not isinstance(error, Exception):
+                raise
+
+    return run
+
+
+class _AsyncioWatch(Watch):
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, on_readable: Callback, on_writable: Callback) -> None:
+        self._loop = loop
+        self._fd = fd
+        self._on_writable = on_writable
+        self._writing = False
+        self._open = True
+        loop.add_reader(fd, on_readable)
+
+    def want_writable(self) -> None:
+        if self._open and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._fd, self._writable)
+
+    def _writable(self) -> None:
+        self._stop_writing()
+        self._on_writable()
+
+    def _stop_writing(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._fd)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            if not self._loop.is_closed():
+                self._stop_writing()
+                self._loop.remove_reader(self._fd)
+
+
+class _AsyncioTimer(Timer):
+    def __init__(self, handle: asyncio.TimerHandle) -> None:
+        self._handle = handle
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+class AsyncioPort(LoopPort):
+    """asyncio, and uvloop, which is an asyncio loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def is_here(self) -> bool:
+        # The undecorated look-up: it answers None where there is no loop, and costs nothing on the way of each call.
+        return asyncio._get_running_loop() is self._loop
+
+    def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:
+        return _AsyncioWatch(self._loop, fd, _running(on_readable, crashed), _running(on_writable, crashed))
+
+    def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
+        return _AsyncioTimer(self._loop.call_later(delay, _running(callback, crashed)))
+
+    def call_from_thread(self, callback: Callback) -> None:
+        self._loop.call_soon_threadsafe(callback)
+
+    def time(self) -> float:
+        return self._loop.time()
+
+
+class _TrioTask(Timer):
+    """A system task that can be cancelled. What it runs must not raise, or trio as a whole would end."""
+
+    def __init__(self, run: Callable[[], Awaitable[None]], name: str) -> None:
+        import trio  # noqa: PLC0415 - trio is optional, and here it is running
+
+        self._scope = trio.CancelScope()
+        self._run = run
+        trio.lowlevel.spawn_system_task(self._main, name=name)
+
+    async def _main(self) -> None:
+        with self._scope:
+            await self._run()
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+class _TrioWatch(Watch):
+    def __init__(self, fd: int, on_readable: Callback, on_writable: Callback) -> None:
+        self._fd = fd
+        self._on_readable = on_readable
+        self._on_writable = on_writable
+        self._open = True
+        self._writer: _TrioTask | None = None
+        self._reader = _TrioTask(self._read, "aiocpg reader")
+
+    async def _read(self) -> None:
+        import trio  # noqa: PLC0415 - see _TrioTask
+
+        while self._open:
+            try:
+                await trio.lowlevel.wait_readable(self._fd)
+            except trio.ClosedResourceError:
+                return
+            if self._open:
+                self._on_readable()
+
+    def want_writable(self) -> None:
+        if self._open and self._writer is None:
+            self._writer = _TrioTask(self._write, "aiocpg writer")
+
+    async def _write(self) -> None:
+        import trio  # noqa: PLC0415 - see _TrioTask
+
+        try:
+            await trio.lowlevel.wait_writable(self._fd)
+        except trio.ClosedResourceError:
+            return
+        self._writer = None
+        if self._open:
+            self._on_writable()
+
+    def close(self) -> None:
+        import trio  # noqa: PLC0415 - see _TrioTask
+
+        if self._open:
+            self._open = False
+            self._reader.cancel()
+            if self._writer is not None:
+                self._writer.cancel()
+            if trio.lowlevel.in_trio_run():
+                trio.lowlevel.notify_closing(self._fd)
+
+
+class TrioPort(LoopPort):
+    """trio."""
+
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
+        self._token = token
+
+    def is_here(self) -> bool:
+        import trio  # noqa: PLC0415 - see _TrioTask
+
+        return trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token
+
+    def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:
+        return _TrioWatch(fd, _running(on_readable, crashed), _running(on_writable, crashed))
+
+    def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
+        import trio  # noqa: PLC0415 - see _TrioTask
+
+        run = _running(callback, crashed)
+
+        async def wait() -> None:
+            await trio.sleep(delay)
+            run()
+
+        return _TrioTask(wait, "aiocpg timer")
+
+    def call_from_thread(self, callback: Callback) -> None:
+        self._token.run_sync_soon(callback)
+
+    def time(self) -> float:
+        import trio  # noqa: PLC0415 - see _TrioTask
+
+        return trio.current_time()
+
+
+def current_port() -> LoopPort:
+    """The port of the running loop. Raises RuntimeError where none runs."""
+    trio: Any = sys.modules.get("trio")
+    # trio first: as a guest it runs inside an asyncio loop, and then the task at hand is trio's.
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return TrioPort(trio.lowlevel.current_trio_token())
+    return AsyncioPort(asyncio.get_running_loop())

@@ -1,0 +1,126 @@
+"""One open engine in one event loop: who hears of its rings and its loss, and who cleans up when the loop ends."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+
+import anyio
+
+from aiocpg._events import RingChange
+from aiocpg._group import Life
+from aiocpg._hub import Hub
+from aiocpg._lag import LagWatch
+from aiocpg._loop import LoopEnd, LoopPort
+from aiocpg._place import Place
+from aiocpg.engine._base import Engine
+from aiocpg.errors import ConnectionClosedError, CPGError
+
+log = logging.getLogger("aiocpg")
+
+
+class Session:
+    """
+    Owns an engine and the memberships opened through it.
+
+    Attributes:
+        engine: The engine.
+        place: Where it belongs.
+        rings: The readers of rings.
+        lag: The watch over the loop.
+        error: Why it is over, where it was not closed.
+        is_closed: Whether this side has closed it, or begun to.
+    """
+
+    def __init__(self, engine: Engine, port: LoopPort, opened_at: str) -> None:
+        self.engine = engine
+        self.place = Place(port)
+        self.rings: Hub[RingChange] = Hub(None, self._ring_in_force, self.place.check)
+        self.lag = LagWatch(port)
+        self.error: CPGError | None = None
+        self.is_closed = False
+        self._ring: RingChange | None = None
+        self._lives: dict[Life, str] = {}
+        self._opened_at = opened_at
+        self._end = LoopEnd(self._loop_ended)
+        engine.listen(self)
+
+    def on_ring(self, change: RingChange) -> None:
+        """See :class:`aiocpg.engine._base.RingListener`."""
+        self._ring = change
+        self.rings.publish([change])
+
+    def on_lost(self, error: CPGError) -> None:
+        """See :class:`aiocpg.engine._base.RingListener`."""
+        log.warning("! %s", error)
+        self.error = error
+        self.rings.end(error)
+
+    def check_open(self) -> None:
+        """Raise why nothing new can be done, if so."""
+        self.place.check()
+        if self.is_closed:
+            raise ConnectionClosedError
+        if self.error is not None:
+            raise self.error.fresh()
+
+    async def join(self, name: bytes, max_buffered_bytes: int, opened_at: str) -> Life:
+        """Become a member."""
+        self.check_open()
+        membership = await self.engine.join(name)
+        life = Life(membership, self.place, max_buffered_bytes, self._forget)
+        self._lives[life] = opened_at
+        await life.begin()
+        return life
+
+    def _forget(self, life: Life) -> None:
+        self._lives.pop(life, None)
+
+    async def aclose(self, seconds: float) -> None:
+        """Leave all groups and close, within so many seconds; what then still waits is given up."""
+        if self.is_closed or self.place.is_in_child():
+            return
+        self.place.check()
+        self.is_closed = True
+        try:
+            with anyio.move_on_after(seconds, shield=True):
+                await self._leave_all()
+                await self.engine.aclose()
+        finally:
+            self.abandon()
+
+    async def _leave_all(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            for life in list(self._lives):
+                tasks.start_soon(life.leave)
+
+    def abandon(self) -> None:
+        """Give everything up at once."""
+        self.is_closed = True
+        self._end.cancel()
+        self.lag.stop()
+        for life in list(self._lives):
+            life.abandon()
+        self.engine.abandon()
+        self.rings.end()
+
+    def _ring_in_force(self) -> Sequence[RingChange]:
+        return () if self._ring is None else (self._ring,)
+
+    def _loop_ended(self) -> None:
+        for life, opened_at in self._lives.items():
+            self._warn(
+                f"group {life.membership.name!r} was still open when its event loop ended; joined at {opened_at}"
+            )
+        self._warn(f"a connection was still open when its event loop ended; opened at {self._opened_at}")
+        self.abandon()
+
+    def __del__(self) -> None:
+        # Only a loop that was thrown away without being shut down leads here: until then the loop holds us.
+        if not getattr(self, "is_closed", True) and not self.place.is_in_child():
+            self._warn(f"a connection was never closed; opened at {self._opened_at}")
+            self.engine.abandon()
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(text, ResourceWarning, source=self, stacklevel=2)

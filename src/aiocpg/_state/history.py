@@ -1,0 +1,124 @@
+"""
+The history of one membership: from what an engine drains to the events that readers get.
+
+Phases: *joining* (only rings count, the last is kept), *member* (from the change that lists us as joined), *gone*
+(after the change that lists us as left; whatever a handle delivers later is not ours any more, and libcpg does
+deliver more).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from aiocpg._events import Address, ConfigurationChange, Event, Message, Reason, RingChange, View
+from aiocpg._state.views import ViewFolder
+
+Record: TypeAlias = tuple[Address, bytes] | ConfigurationChange | RingChange
+"""What an engine drains: a message as (sender, data), or a change."""
+
+
+class Phase(enum.Enum):
+    """Where a membership stands."""
+
+    JOINING = "joining"
+    MEMBER = "member"
+    GONE = "gone"
+
+
+class History:
+    """
+    Numbers messages, folds views, and knows when we came and went.
+
+    Attributes:
+        phase: Where the membership stands.
+        position: Messages so far.
+        gone_by: The reason of our departure, once gone.
+        ring: The newest ring, also from before our join.
+        members: The newest member list.
+        own: Own messages since the last :meth:`take_own`, as they came back.
+    """
+
+    def __init__(self, group: bytes, me: Address) -> None:
+        self._group = group
+        self._me = me
+        self._views = ViewFolder(group)
+        self.phase = Phase.JOINING
+        self.position = 0
+        self.gone_by: Reason | None = None
+        self.ring: RingChange | None = None
+        self.members: tuple[Address, ...] = ()
+        self.own: list[Message] = []
+
+    @property
+    def view(self) -> View | None:
+        """The newest view."""
+        return self._views.view
+
+    def take(self, records: Iterable[Record]) -> list[Event]:
+        """The events that these records make, in order."""
+        events: list[Event] = []
+        for record in records:
+            if self.phase is Phase.GONE:
+                break
+            if isinstance(record, ConfigurationChange):
+                self._change(record, events)
+            elif isinstance(record, RingChange):
+                self._new_ring(record, events)
+            else:
+                self._message(record[0], record[1], events)
+        return events
+
+    def take_own(self) -> list[Message]:
+        """Own messages that came back since the last call."""
+        own, self.own = self.own, []
+        return own
+
+    def _message(self, sender: Address, data: bytes, events: list[Event]) -> None:
+        if self.phase is not Phase.MEMBER:
+            return
+        if self._views.is_pending:
+            _append(events, self._views.close(self.position))
+        view = self._views.view
+        assert view is not None  # a member has at least the view of its own join
+        self.position += 1
+        message = Message(self._group, sender, data, self.position, view)
+        events.append(message)
+        if sender == self._me:
+            self.own.append(message)
+
+    def _change(self, change: ConfigurationChange, events: list[Event]) -> None:
+        joins_us = self.phase is Phase.JOINING
+        if joins_us:
+            if not any(entry.address == self._me for entry in change.joined):
+                return
+            self.phase = Phase.MEMBER
+        self.members = change.members
+        events.append(change)
+        if joins_us and self.ring is not None:
+            self._views.ring(self.ring.ring_id, self.position)
+            events.append(self.ring)
+        _append(events, self._views.change(change, self.position))
+        self._look_for_us(change, events)
+
+    def _look_for_us(self, change: ConfigurationChange, events: list[Event]) -> None:
+        for address, reason in change.left:
+            # A node that was away may see itself listed among those who left; it is gone only if it is no member now.
+            if address == self._me and self._me not in change.members:
+                self.phase = Phase.GONE
+                self.gone_by = reason
+                _append(events, self._views.close(self.position))
+
+    def _new_ring(self, change: RingChange, events: list[Event]) -> None:
+        if change == self.ring:
+            return  # the one known before our join, which comes again behind it
+        self.ring = change
+        if self.phase is Phase.MEMBER:
+            events.append(change)
+            _append(events, self._views.ring(change.ring_id, self.position))
+
+
+def _append(events: list[Event], view: View | None) -> None:
+    if view is not None:
+        events.append(view)

@@ -1,0 +1,146 @@
+"""
+What one reader has not read yet: a bounded queue that says so when it was too small.
+
+Past its budget an inbox keeps what it holds, counts what it can no longer take, and tells its reader so once,
+after what it held. Then it starts over with the state in force, so that the reader knows where it stands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from aiocpg._events import Message
+from aiocpg.errors import CPGError, SlowConsumerError
+
+EVENT_OVERHEAD = 256
+"""Bytes that an event is counted as besides its payload: about what the objects take."""
+
+MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+"""The budget of a reader unless another is asked for, in bytes as :func:`cost` counts them."""
+
+T = TypeVar("T")
+
+
+def cost(event: object) -> int:
+    """Bytes that an event counts for in a budget."""
+    return (len(event.data) if type(event) is Message else 0) + EVENT_OVERHEAD
+
+
+class Flag(Protocol):
+    """Something that wakes a waiting reader: :class:`anyio.Event` is one."""
+
+    def set(self) -> object:
+        """Wake it."""
+
+
+class Inbox(Generic[T]):
+    """
+    A bounded queue of events with one reader.
+
+    Args:
+        limit: The budget in bytes. One event larger than it passes alone; 0 takes nothing.
+        in_force: Gives the events that describe the present state, for starting over after a loss.
+        first: The events it starts with, whatever they cost.
+        lost: Events that were lost before it started; the reader is told first.
+
+    Attributes:
+        arrived: Set whenever there is something new to take; the reader that waits puts it here.
+    """
+
+    def __init__(
+        self, limit: int, in_force: Callable[[], Sequence[T]], *, first: Sequence[T] = (), lost: int = 0
+    ) -> None:
+        self._limit = limit
+        self._in_force = in_force
+        self._events: deque[T] = deque(first)
+        self._bytes = sum(map(cost, first))
+        self._lost = lost
+        self._end: CPGError | None = None
+        self._ended = False
+        self.arrived: Flag | None = None
+
+    @property
+    def has_something(self) -> bool:
+        """Whether :meth:`take` would answer, be it with an event, an error or the end."""
+        return bool(self._events) or self._lost > 0 or self._ended
+
+    def put(self, events: Sequence[T], size: int) -> None:
+        """Add events, ``size`` bytes by :func:`cost` in all."""
+        if self._ended or not events:
+            return
+        if not self._lost and self._bytes + size <= self._limit:
+            self._events.extend(events)
+            self._bytes += size
+        else:
+            self._squeeze(events)
+        self._wake_reader()
+
+    def _squeeze(self, events: Sequence[T]) -> None:
+        for event in events:
+            size = cost(event)
+            fits = self._bytes + size <= self._limit or (self._limit > 0 and not self._events)
+            if fits and not self._lost:
+                self._events.append(event)
+                self._bytes += size
+            else:
+                self._lost += 1
+
+    def end(self, error: CPGError | None = None) -> None:
+        """Nothing more comes: after what is there the reader gets this error, or the end."""
+        if not self._ended:
+            self._ended = True
+            self._end = error
+            self._wake_reader()
+
+    def clear(self) -> None:
+        """The reader closed: what is there goes, and nothing more is taken."""
+        self._events.clear()
+        self._bytes = self._lost = 0
+        self._ended = True
+        self._end = None
+        self._wake_reader()
+
+    def take(self) -> T:
+        """
+        The next event.
+
+        Raises:
+            SlowConsumerError: Events were lost here; said once.
+            StopAsyncIteration: The end.
+            CPGError: What :meth:`end` was given, each time anew.
+        """
+        if self._events:
+            event = self._events.popleft()
+            self._bytes -= cost(event)
+            return event
+        self._raise_loss()
+        if self._end is not None:
+            raise self._end.fresh()
+        raise StopAsyncIteration
+
+    def take_all(self) -> list[T]:
+        """All events that are there; ``[]`` at the end. Raises as :meth:`take` does, but for the end."""
+        if self._events:
+            events = list(self._events)
+            self._events.clear()
+            self._bytes = 0
+            return events
+        self._raise_loss()
+        if self._end is not None:
+            raise self._end.fresh()
+        return []
+
+    def _raise_loss(self) -> None:
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            if not self._ended:
+                first = self._in_force()
+                self._events.extend(first)
+                self._bytes = sum(map(cost, first))
+            raise SlowConsumerError(lost, self._limit)
+
+    def _wake_reader(self) -> None:
+        if self.arrived is not None:
+            self.arrived.set()

@@ -1,0 +1,98 @@
+"""
+Folding configuration changes into views.
+
+At a ring change libcpg reports, for each group it touches, one change with those who went (NODEDOWN), one with those
+who came (NODEUP), one for each process that died meanwhile (PROCDOWN), and at the end the new ring, without a message
+in between (exec/cpg.c). A node that was away sees everybody leave and come back. Acting on each of these is wrong, so
+they are folded into one view when the ring arrives. A plain join, leave or death is a view of its own: no ring
+follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, RingId, View
+
+_RING_REASONS = frozenset({Reason.NODEDOWN, Reason.NODEUP})
+
+NO_RING = RingId(0, 0)
+"""Stands in a view made before any ring was reported, which no Corosync known to us does."""
+
+
+class ViewFolder:
+    """Turns the changes of one group into its views."""
+
+    def __init__(self, group: bytes) -> None:
+        self._group = group
+        self._ring: RingId | None = None
+        self._number = 0
+        self._members: tuple[Address, ...] = ()
+        self._change: _Change | None = None
+        self.view: View | None = None
+
+    def change(self, change: ConfigurationChange, position: int) -> View | None:
+        """Take a configuration change; a view, where it is one by itself."""
+        pending = self._change
+        if pending is None:
+            pending = self._change = _Change(frozenset(self._members))
+        pending.add(change)
+        waits_for_ring = self._ring is None or pending.by_ring
+        return None if waits_for_ring else self.close(position)
+
+    def ring(self, ring_id: RingId, position: int) -> View | None:
+        """Take a new ring, which ends the change that is pending."""
+        self._ring = ring_id
+        return self.close(position)
+
+    def close(self, position: int) -> View | None:
+        """End the pending change, if any; a message is about to come."""
+        change, self._change = self._change, None
+        if change is None:
+            return None
+        joined, left = change.result()
+        if not joined and not left and change.members == self._members:
+            return None
+        self._members = change.members
+        self._number += 1
+        ring = self._ring or NO_RING
+        self.view = View(self._group, change.members, joined, left, ring, self._number, position)
+        return self.view
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a change waits for its ring."""
+        return self._change is not None
+
+
+class _Change:
+    """The changes since the last view."""
+
+    def __init__(self, before: frozenset[Address]) -> None:
+        self._before = before
+        self._joined: dict[Address, Reason] = {}
+        self._left: dict[Address, Reason] = {}
+        self.members: tuple[Address, ...] = ()
+        self.by_ring = False
+
+    def add(self, change: ConfigurationChange) -> None:
+        self._note(self._left, change.left)
+        self._note(self._joined, change.joined)
+        self.members = change.members
+
+    def _note(self, changes: dict[Address, Reason], entries: Sequence[MemberChange]) -> None:
+        for address, reason in entries:
+            changes[address] = reason
+            self.by_ring = self.by_ring or reason in _RING_REASONS
+
+    def result(self) -> tuple[dict[Address, Reason], dict[Address, Reason]]:
+        """
+        Who came and who went, measured against the view before.
+
+        Who left and came back is in both, because its history parted from ours. Who came and went within the change is
+        in neither, nor is a process that nobody knew.
+        """
+        members = frozenset(self.members)
+        left = {who: why for who, why in self._left.items() if who in self._before}
+        joined = {who: why for who, why in self._joined.items() if who in members}
+        return joined, left

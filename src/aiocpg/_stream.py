@@ -1,0 +1,107 @@
+"""
+Asynchronous iterators over an inbox: waiting, fairness and the rule of one reader. What comes in is decided below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from aiocpg._state.inbox import Inbox
+from aiocpg.errors import BusyError
+
+FAIR_CALLS = 64
+"""A call that need not wait still lets the loop run once in so many."""
+
+T = TypeVar("T")
+
+
+class Stream(Generic[T]):
+    """
+    Events in the agreed order, for one reader at a time.
+
+    Iterate with ``async for``, or take all that is there with :meth:`receive_batch`. The stream ends when the group
+    is left or the connection closed by this side; when the engine is lost it raises :class:`ConnectionLostError`
+    after what had arrived. Each stream has its own budget (``max_buffered_bytes``); a reader that falls behind it
+    gets :class:`SlowConsumerError` once, after what was kept, and may go on reading: the next event is the state then
+    in force.
+
+    Cancelling a read loses nothing. A stream that nobody holds stops collecting.
+    """
+
+    def __init__(self, inbox: Inbox[T], name: str, usable: Callable[[], None], taken: Callable[[], None]) -> None:
+        self._inbox = inbox
+        self._name = name
+        self._usable = usable
+        self._taken = taken
+        self._fair = FAIR_CALLS
+
+    def __aiter__(self) -> Stream[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        """
+        The next event.
+
+        Raises:
+            StopAsyncIteration: This side has left or closed, and all that had arrived was read.
+            ConnectionLostError: The engine went away, and all that had arrived was read.
+            MembershipLostError: The group saw us go although we never left.
+            SlowConsumerError: This reader fell behind its budget; said once, reading may go on.
+            BusyError: Another task is reading this stream.
+        """
+        await self._ready()
+        return self._inbox.take()
+
+    async def receive_batch(self) -> list[T]:
+        """
+        All events that are there, at least one; waits for the first. ``[]`` is the end.
+
+        Cancelling loses nothing.
+
+        Raises:
+            ConnectionLostError: As in iterating; likewise the other errors of ``__anext__``.
+        """
+        await self._ready()
+        return self._inbox.take_all()
+
+    async def aclose(self) -> None:
+        """Stop collecting and drop what was not read; a waiting reader gets the end. Repeating does nothing."""
+        self._inbox.clear()
+
+    async def __aenter__(self) -> Stream[T]:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _ready(self) -> None:
+        self._usable()
+        inbox = self._inbox
+        if inbox.arrived is not None:
+            raise BusyError(self._name)
+        if inbox.has_something:
+            self._fair -= 1
+            if self._fair <= 0:
+                # The yield stands before the event is taken, so that a cancellation here loses nothing.
+                self._fair = FAIR_CALLS
+                await anyio.lowlevel.checkpoint()
+        while not inbox.has_something:
+            await self._wait()
+        self._taken()
+
+    async def _wait(self) -> None:
+        if self._inbox.arrived is not None:
+            raise BusyError(self._name)
+        self._fair = FAIR_CALLS
+        self._inbox.arrived = arrived = anyio.Event()
+        try:
+            await arrived.wait()
+        finally:
+            self._inbox.arrived = None

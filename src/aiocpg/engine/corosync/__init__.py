@@ -1,0 +1,5 @@
+"""The engine for real clusters: libcpg and the corosync daemon of this host."""
+
+from aiocpg.engine.corosync._engine import CorosyncEngine, open_engine
+
+__all__ = ["CorosyncEngine", "open_engine"]

@@ -1,0 +1,148 @@
+"""
+From a status of libcpg to what is wrong on this machine, and the cure. What is looked at, is looked at when asked.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+from collections.abc import Callable
+
+from aiocpg.engine._libcpg.status import Status
+from aiocpg.errors import ConnectionLostError, EngineUnavailableError, StatusError
+
+_HANDLE_SHM_BYTES = 3_300_000
+"""What one handle takes in /dev/shm: three rings of 1 MiB and their headers, measured with libqb 2.0.6."""
+
+
+def unavailable(error: StatusError) -> EngineUnavailableError:
+    """What a failed ``cpg_model_initialize`` or ``cpg_join`` means."""
+    diagnosis = _DIAGNOSES.get(error.code, _anything_else)
+    found = diagnosis(error)
+    found.__cause__ = error
+    return found
+
+
+def wrong_daemon(uid: int, wanted: int) -> EngineUnavailableError:
+    """Somebody else answers where corosync should."""
+    return EngineUnavailableError(
+        f"the process behind corosync's socket runs as uid {uid}, not {wanted}",
+        "find out who listens on the abstract socket '@cpg' (ss -xlp), or change daemon_uid",
+    )
+
+
+def lost_by(status: int) -> ConnectionLostError:
+    """What it means that a handle in use answers so."""
+    return ConnectionLostError(_LOSSES.get(status, f"libcpg answered {Status(status).name}"))
+
+
+_HOLE = "the connection was ended, because an order with a hole would be a lie"
+
+_LOSSES: dict[int, str] = {
+    Status.HUNG_UP: "corosync closed the connection: it was stopped, crashed, or ran out of memory; see its log",
+    Status.LIBRARY: "corosync closed the connection: it was stopped, crashed, or ran out of memory; see its log",
+    Status.BAD_HANDLE: "the libcpg handle was finalized by somebody else in this process",
+    Status.OUT_OF_MEMORY: f"no memory for an arriving event; {_HOLE}",
+    Status.NO_MEMORY: f"libcpg had no memory for an arriving message; {_HOLE}",
+    Status.STACK_TOO_SMALL: (
+        "this thread's stack is too small for cpg_dispatch, which needs more than 1 MiB: run the loop on the main "
+        "thread, or call threading.stack_size(4 * 1024 * 1024) before starting the thread"
+    ),
+    Status.MESSAGE_ERROR: "the event ring shared with corosync is corrupt",
+    Status.STUCK: "the descriptor stays readable and no event comes: the ring shared with corosync is out of step",
+}
+
+
+def _not_running(error: StatusError) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        "corosync is not running on this host, or is just going down",
+        "start it with 'systemctl start corosync' and look at its log; the local engine needs none",
+        transient=True,
+    )
+
+
+def _not_ready(error: StatusError) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        "corosync is not ready yet: it is starting, forming a ring, or has a full queue",
+        "try again; if it stays so, look at 'corosync-cfgtool -s' and the log",
+        transient=True,
+    )
+
+
+def _no_access(error: StatusError) -> EngineUnavailableError:
+    user, group = _user_name(), _group_name()
+    return EngineUnavailableError(
+        f"corosync does not let uid {os.geteuid()} ({user}) in",
+        "root puts a file into /etc/corosync/uidgid.d that reads\n"
+        f"    uidgid {{\n        uid: {user}\n        gid: {group}\n    }}\n"
+        "and runs 'corosync-cfgtool -R' (the gid must be the primary one; supplementary groups do not count)",
+    )
+
+
+def _no_shared_memory(error: StatusError) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        "corosync's socket is reachable but its shared memory is not",
+        "this process has a /dev/shm of its own, as containers do: share the host's (docker run --ipc=host, or bind "
+        "mount /dev/shm), since libqb talks through files there",
+    )
+
+
+def _shared_memory_full(error: StatusError) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"no space in /dev/shm ({_shm_free()} bytes free, a handle takes {_HANDLE_SHM_BYTES})",
+        "enlarge it ('mount -o remount,size=1G /dev/shm', docker run --shm-size) or remove what a crashed daemon left "
+        "there (qb-*); each group and each connection takes one handle",
+    )
+
+
+def _no_service(error: StatusError) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        "this corosync has no CPG service", "it was built or configured without it; use a stock corosync 3.1"
+    )
+
+
+def _no_resources(error: StatusError) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        "no memory or other resources for a connection to corosync",
+        "look at the limits of both processes",
+        transient=True,
+    )
+
+
+def _anything_else(error: StatusError) -> EngineUnavailableError:
+    return EngineUnavailableError(f"corosync refused: {error}", "look at corosync's log")
+
+
+_DIAGNOSES: dict[int, Callable[[StatusError], EngineUnavailableError]] = {
+    Status.LIBRARY: _not_running,
+    Status.TRY_AGAIN: _not_ready,
+    Status.ACCESS: _no_access,
+    Status.NOT_EXIST: _no_shared_memory,
+    Status.NO_SPACE: _shared_memory_full,
+    Status.NOT_SUPPORTED: _no_service,
+    Status.NO_MEMORY: _no_resources,
+    Status.NO_RESOURCES: _no_resources,
+}
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _group_name() -> str:
+    try:
+        return grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        return str(os.getegid())
+
+
+def _shm_free() -> str:
+    try:
+        return str(shutil.disk_usage("/dev/shm").free)
+    except OSError as error:
+        return f"unknown, {error.strerror}"

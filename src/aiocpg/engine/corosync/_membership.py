@@ -1,0 +1,127 @@
+"""One join of one group at a corosync daemon: a handle of its own, which is never used again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Hashable, Sequence
+
+from aiocpg._events import Address, Guarantee
+from aiocpg._state.history import Record
+from aiocpg.engine._base import Listener
+from aiocpg.engine._libcpg import binding
+from aiocpg.engine._libcpg.status import Status
+from aiocpg.engine.corosync._daemon import Daemon
+from aiocpg.engine.corosync._handle import LoopHandle
+from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle
+from aiocpg.errors import AlreadyJoinedError
+
+JOIN_RETRY_SECONDS = 10.0
+"""How long a join is tried while the daemon still knows an earlier membership of this process, or forms a ring."""
+
+_JOIN_CODES = BUSY_CODES | {int(Status.EXIST)}
+
+_NATIVE_CODES = BUSY_CODES | {int(Status.INTERRUPT)}
+"""What a fragmented message is sent again for: congestion, and a change between its fragments."""
+
+_joined: set[tuple[Hashable, bytes]] = set()
+"""The groups this process holds, by daemon. Corosync lets a process join a group once (exec/cpg.c)."""
+
+os.register_at_fork(after_in_child=_joined.clear)
+
+
+class Claim:
+    """The right of this process to be in a group, held from before the join until after the departure."""
+
+    def __init__(self, daemon: Daemon, name: bytes) -> None:
+        self._key = (daemon.key, name)
+        if self._key in _joined:
+            raise AlreadyJoinedError(name)
+        _joined.add(self._key)
+
+    def release(self) -> None:
+        """Let others join. Repeating does nothing, so it must be forgotten once released."""
+        _joined.discard(self._key)
+
+
+def join_on_thread(opener: Opener, name: bytes) -> RawHandle:
+    """
+    Open a handle and ask to join. Blocks.
+
+    Raises:
+        StatusError: libcpg said no, for :data:`JOIN_RETRY_SECONDS` where waiting might help.
+        GaveUp: Called back.
+    """
+    deadline = time.monotonic() + JOIN_RETRY_SECONDS
+    raw = opener.retry(opener.open, BUSY_CODES, deadline)
+    try:
+        opener.retry(lambda: raw.request(lambda handle: binding.join(handle, name)), _JOIN_CODES, deadline)
+    except BaseException:
+        raw.shutdown()
+        raw.finalize()
+        raise
+    return raw
+
+
+class CorosyncMembership:
+    """See :class:`aiocpg.engine._base.Membership`."""
+
+    def __init__(
+        self, name: bytes, handle: LoopHandle, me: Address, claim: Claim, forget: Callable[[CorosyncMembership], None]
+    ) -> None:
+        self.name = name
+        self.me = me
+        self._handle = handle
+        self._claim: Claim | None = claim
+        self._forget = forget
+        self._native = False
+
+    def listen(self, listener: Listener) -> None:
+        self._handle.listen(listener)
+
+    def drain(self) -> Sequence[Record]:
+        return self._handle.drain()
+
+    def mcast(self, data: bytes) -> bool:
+        return not self._native and self._handle.mcast(data)
+
+    def mcast_many(self, messages: Sequence[bytes]) -> int:
+        return 0 if self._native else self._handle.mcast_many(messages)
+
+    @property
+    def is_sending_native(self) -> bool:
+        return self._native
+
+    async def mcast_native(self, data: bytes) -> None:
+        self._handle.raise_lost()
+        self._native = True
+
+        def send(handle: binding.Handle) -> None:
+            binding.mcast_joined(handle, Guarantee.AGREED, [data])
+
+        await self._handle.request(send, "mcast", _NATIVE_CODES, ended=self._native_ended)
+        # A fragment that met a dead connection may have been answered by an uninitialised "OK" (lib/cpg.c,
+        # send_fragments), so the descriptor has the last word.
+        self._handle.raise_if_hung_up()
+
+    def _native_ended(self) -> None:
+        self._native = False
+
+    async def leave(self) -> None:
+        await self._handle.request(lambda handle: binding.leave(handle, self.name), "leave")
+
+    async def aclose(self, *, hard: bool = False) -> None:
+        try:
+            await self._handle.aclose(hard=hard)
+        finally:
+            self._release()
+
+    def abandon(self) -> None:
+        self._handle.abandon()
+        self._release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+            self._forget(self)

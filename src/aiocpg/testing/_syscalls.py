@@ -1,0 +1,53 @@
+"""
+The system calls that Python 3.11 has no words for: setns, unshare, mount, prctl. Nothing here knows about clusters.
+
+They act on the calling *thread* (mount: on its mount namespace) and raise OSError. Imported by the keeper as well,
+so this file needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+CLONE_FS = 0x00000200
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+_libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong]
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+
+
+def setns(fd: int, kind: int) -> None:
+    """Move this thread into the namespace behind `fd`, which is of `kind` (a CLONE_NEW flag)."""
+    _check(_libc.setns(fd, kind), "setns")
+
+
+def unshare(flags: int) -> None:
+    """Give this thread namespaces of its own, or with CLONE_FS a root and working directory of its own."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def make_private(target: str) -> None:
+    """Keep mounts below `target` from spreading to other mount namespaces, and theirs from coming here."""
+    _check(_libc.mount(None, target.encode(), None, MS_REC | MS_PRIVATE, None), f"mount --make-rprivate {target}")
+
+
+def mount_tmpfs(target: str, options: str) -> None:
+    """Put an empty file system in memory on `target`."""
+    _check(_libc.mount(b"tmpfs", target.encode(), b"tmpfs", 0, options.encode()), f"mount tmpfs on {target}")
+
+
+def die_with_parent(signum: int) -> None:
+    """Have the kernel send `signum` to this process when the thread that forked it ends."""
+    _check(_libc.prctl(PR_SET_PDEATHSIG, signum), "prctl(PR_SET_PDEATHSIG)")

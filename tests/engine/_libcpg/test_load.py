@@ -1,0 +1,65 @@
+"""Loading libcpg: late, and with a clear word where it is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from aiocpg.engine._libcpg import binding
+from support.handles import SOURCE, finish, python
+
+# Argument 1 is the library's path; the rest is run with an empty file in its place.
+HIDE = 'mount --bind /dev/null "$0" && exec "$@"'
+
+
+def library() -> str:
+    """Return the path that libcpg was loaded from."""
+    binding.load()
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        return next(line.split(maxsplit=5)[5].strip() for line in maps if "libcpg.so" in line)
+
+
+def without_libcpg(code: str) -> str:
+    """Run Python where libcpg cannot be loaded, in a mount namespace of its own."""
+    rights = [] if os.getuid() == 0 else ["--map-root-user"]
+    argv = ["unshare", "--mount", *rights, "sh", "-c", HIDE, library(), sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(argv, check=False, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_package_imports_when_libcpg_is_missing() -> None:
+    """A program can be installed and tested where Corosync is not."""
+    assert without_libcpg("import aiocpg, aiocpg.lowlevel; print('imported')") == "imported\n"
+
+
+@pytest.mark.parametrize(
+    "call", ["load()", "initialize(0)", "join(7, b'g')", "fd_get(7)", "iteration_next(7)", "max_atomic_msgsize_get(7)"]
+)
+def test_call_names_the_cure_when_libcpg_is_missing(call: str) -> None:
+    """The first call says what is missing and which package has it; waiting will not help."""
+    out = without_libcpg(
+        "from aiocpg.engine._libcpg import binding\n"
+        "from aiocpg.errors import EngineUnavailableError\n"
+        f"try:\n    binding.{call}\n"
+        "except EngineUnavailableError as error:\n    print(error.transient, error)"
+    )
+    assert out.startswith("False libcpg cannot be loaded: ")
+    for word in ("libcpg.so.4", "libcpg4", "Debian", "corosynclib", "Fedora", "Arch"):
+        assert word in out
+
+
+def test_hot_calls_refuse_any_handle_when_nothing_is_loaded() -> None:
+    """Without the library there are no handles, and no crash either."""
+    code = (
+        "from aiocpg.engine._libcpg import binding\n"
+        "from aiocpg.errors import StatusError\n"
+        "print(*binding.drain(7, binding.Arena(), 1, 1), *binding.dispatch(7, binding.Arena(), 4))\n"
+        "try:\n    binding.Guard(7, 0)\nexcept StatusError as error:\n    print(error.name)"
+    )
+    assert finish(python(code)) == "9 [] 9 []\nCS_ERR_BAD_HANDLE\n"

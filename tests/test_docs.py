@@ -1,0 +1,108 @@
+"""
+The code in the docs runs, as it stands, against a real daemon, and prints what the docs say it prints.
+
+Every ``python`` fence of README.md and docs/ is a program; ``await`` may stand at its top level. A ``text`` fence
+below holds lines that it prints, in this order; the program may then run on and is ended. One without must end by
+itself.
+``1:4242`` in the docs stands for any address.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aiocpg.testing import ClusterNode
+
+ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<output>.*?)^```$)?", re.MULTILINE | re.DOTALL)
+
+RUNNER = """
+import ast, asyncio, inspect, sys
+path = sys.argv[1]
+code = compile(open(path).read(), path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+names = {"__name__": "__main__"}
+if code.co_flags & inspect.CO_COROUTINE:
+    asyncio.run(eval(code, names))
+else:
+    exec(code, names)
+"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A program in the docs."""
+
+    place: str
+    code: str
+    output: list[str]
+
+
+def _examples() -> list[Example]:
+    return [
+        Example(
+            f"{page.relative_to(ROOT)}:{text[: fence.start()].count(chr(10)) + 1}",
+            fence["code"],
+            (fence["output"] or "").splitlines(),
+        )
+        for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+        if "_build" not in page.parts
+        for text in [page.read_text()]
+        for fence in FENCE.finditer(text)
+    ]
+
+
+def _pattern(line: str) -> re.Pattern[str]:
+    return re.compile(re.escape(line).replace("1:4242", r"\d+:\d+"))
+
+
+def run(example: Example, node: ClusterNode, directory: Path) -> tuple[list[str], list[str], int]:
+    """Run a program on a node; return what it printed, the promised lines that are missing, and its status."""
+    (directory / "example.py").write_text(example.code)
+    limit = ["timeout", "--signal=KILL", "60"]
+    program = [sys.executable, "-X", "dev", "-u", "-c", RUNNER, str(directory / "example.py")]
+    printed, missing = [], list(example.output)
+    with node.spawn([*limit, *program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            printed.append(line)
+            if missing and _pattern(missing[0]).fullmatch(line.rstrip("\n")):
+                missing.pop(0)
+                if not missing:
+                    process.send_signal(signal.SIGTERM)
+    return printed, missing, process.returncode
+
+
+@pytest.mark.parametrize("example", [pytest.param(example, id=example.place) for example in _examples()])
+def test_example_in_the_docs_runs(example: Example, node: ClusterNode, tmp_path: Path) -> None:
+    """A reader who copies it sees what the page shows."""
+    printed, missing, status = run(example, node, tmp_path)
+    assert missing == [], "".join(printed)
+    ended = {0, -signal.SIGTERM, 128 + signal.SIGTERM} if example.output else {0}
+    assert status in ended, "".join(printed)
+    assert "Traceback" not in "".join(printed)
+
+
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        ("print('other')", ["promised"]),
+        ("raise ValueError", []),
+        ("import asyncio\nawait asyncio.sleep(0)\nprint('1:7 here')", ["1:4242 there"]),
+    ],
+)
+def test_wrong_example_is_noticed(code: str, output: list[str], node: ClusterNode, tmp_path: Path) -> None:
+    """A program that fails, or prints something else, does not pass."""
+    _, missing, status = run(Example("here", code, output), node, tmp_path)
+    assert missing or status
+
+
+def test_readme_has_an_example() -> None:
+    """The pattern above finds what it is meant to find."""
+    assert [example for example in _examples() if example.place.startswith("README.md")]

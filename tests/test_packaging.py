@@ -1,0 +1,155 @@
+"""
+What is handed out: one wheel for every CPython from 3.11 on, free of Corosync's libraries, and an sdist that makes it.
+
+The builds run in a copy of the sources, so what lies about in a checkout neither helps nor hurts, and without network:
+the build tools are those of this environment.
+"""
+
+from __future__ import annotations
+
+import email
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import aiocpg
+from support.imports import PACKAGE, imports
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LITTER = shutil.ignore_patterns(".*", "*.so", "*.o", "_shim.c", "__pycache__", "*.egg-info", "build", "dist", "_build")
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """Run a program and return what it prints; its errors are shown when it fails."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=150)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def build(kind: str, source: Path, into: Path) -> Path:
+    """Build a wheel or an sdist and return the file."""
+    run(sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", into, source)
+    (made,) = into.iterdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist of a clean copy of this checkout."""
+    work = tmp_path_factory.mktemp("sdist")
+    shutil.copytree(ROOT, work / "checkout", ignore=LITTER)
+    return build("sdist", work / "checkout", work / "dist")
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that the unpacked sdist makes."""
+    work = tmp_path_factory.mktemp("wheel")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(work, filter="data")
+    return build("wheel", work / sdist.name.removesuffix(".tar.gz"), work / "dist")
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment with the wheel; its dependencies are those of this environment."""
+    home = tmp_path_factory.mktemp("venv")
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    run(python, "-m", "pip", "install", "--no-index", "--no-deps", wheel)
+    # Directories named in a .pth file are not searched for more of them, so the editable install stays out of sight.
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def test_wheel_is_for_every_cpython_from_3_11_on(wheel: Path) -> None:
+    """The tag of the file and the name of the extension both say the stable ABI."""
+    assert re.fullmatch(rf"aiocpg-{re.escape(aiocpg.__version__)}-cp311-abi3-linux_\w+\.whl", wheel.name)
+    with zipfile.ZipFile(wheel) as archive:
+        assert [name for name in archive.namelist() if name.endswith(".so")] == ["aiocpg/engine/_libcpg/_shim.abi3.so"]
+
+
+def test_wheel_has_the_marker_of_types_and_no_sources_in_c(wheel: Path) -> None:
+    """Type checkers believe our annotations; nobody needs C sources beside a built extension."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "aiocpg/py.typed" in names
+    assert [name for name in names if name.endswith((".c", ".h", ".o"))] == []
+    assert {name.split("/")[0] for name in names} == {"aiocpg", f"aiocpg-{aiocpg.__version__}.dist-info"}
+
+
+def test_wheel_has_every_module_of_the_checkout(wheel: Path) -> None:
+    """No package is forgotten by the list of packages."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.endswith(".py")}
+    assert names == {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*.py")}
+
+
+def test_wheel_names_its_licence_and_its_dependencies(wheel: Path) -> None:
+    """The metadata is what pyproject.toml says; only cffi and anyio are needed to run."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert sorted(re.match(r"[\w-]+", line)[0] for line in needed) == ["anyio", "cffi"]  # type: ignore[index]
+    assert metadata["License-Expression"] == "BSD-3-Clause"
+    assert metadata["Requires-Python"] == ">=3.11"
+
+
+def test_extension_is_linked_to_nothing_of_corosync(wheel: Path, tmp_path: Path) -> None:
+    """Only parts of the C library are needed to load it, so no repair of a wheel ever has a libqb to bundle."""
+    with zipfile.ZipFile(wheel) as archive:
+        extension = archive.extract("aiocpg/engine/_libcpg/_shim.abi3.so", tmp_path)
+    needed = re.findall(r"NEEDED.*\[(.+)\]", run("readelf", "--dynamic", extension))
+    assert [name for name in needed if not re.match(r"(ld-linux|libc|libdl|libm|libpthread)\b", name)] == []
+
+
+def test_package_imports_where_there_is_no_corosync(python: Path, tmp_path: Path) -> None:
+    """All modules import without libcpg in sight; only connecting needs it, and says so."""
+    program = """
+import asyncio, sys
+import aiocpg, aiocpg.lowlevel, aiocpg.testing
+assert not {"trio", "uvloop", "pytest"} & set(sys.modules)
+async def main():
+    try:
+        await aiocpg.connect("corosync://")
+    except aiocpg.EngineUnavailableError as error:
+        print(aiocpg.__file__, error, sep="|")
+asyncio.run(main())
+"""
+    nothing = tmp_path / "nothing"
+    nothing.touch()
+    libraries = re.findall(r"=> (/.*/lib(?:cpg|qb|corosync_common)\.so.*)", run("/sbin/ldconfig", "-p"))
+    hide = "".join(f"mount --bind {nothing} {library} && " for library in libraries)
+    alone = ("unshare", "--mount", "--map-root-user", "sh", "-c", f'{hide}exec "$@"', "sh")
+    where, _, error = run(*alone, python, "-I", "-c", program, cwd=tmp_path).partition("|")
+    assert Path(where).is_relative_to(python.parent.parent)
+    assert "libcpg" in error
+
+
+def test_sources_import_what_is_declared_and_no_more() -> None:
+    """Third-party imports are the dependencies, or an extra's in the module of that extra."""
+    # trio is imported where it is running already, and only there: see the test above.
+    always = {"anyio", "cffi", "_cffi_backend", "trio"}
+    extras = {"aiocpg.aiohttp": {"aiohttp"}, "aiocpg.cli": {"typer", "rich"}, "aiocpg.pytest_plugin": {"pytest"}}
+    assert {re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"]} == {"anyio", "cffi"}  # type: ignore[index]
+    foreign = {
+        (one.importer, top)
+        for one in imports(ROOT / "src" / PACKAGE)
+        if (top := one.target.split(".")[0]) not in {*sys.stdlib_module_names, PACKAGE, *always}
+    }
+    allowed = {(module, top) for module, top in foreign if top in extras.get(".".join(module.split(".")[:2]), ())}
+    assert foreign - allowed == set()

@@ -1,0 +1,416 @@
+"""Real clusters: they form, break and heal as told, and nothing of them outlives their owner."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import aiocpg.testing
+from aiocpg.testing import ClusterError, ClusterNode, CorosyncCluster
+from aiocpg.testing._control import find_program
+
+CS_OK = 1
+NOBODY = 65534
+SOURCE = Path(aiocpg.testing.__file__).parents[2]
+WAIT = 30
+"""Seconds after which a test gives up."""
+
+
+@pytest.fixture(scope="module")
+def intact() -> Iterator[CorosyncCluster]:
+    """Three nodes that no test breaks."""
+    with CorosyncCluster(nodes=3, shm_size="64M", extra_uidgid=[NOBODY]) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[CorosyncCluster]:
+    """Three nodes to do harm to."""
+    with CorosyncCluster(nodes=3) as cluster:
+        yield cluster
+
+
+def output(node: ClusterNode, *argv: str) -> str:
+    """What a program prints when it runs on the node."""
+    return str(node.spawn(argv, stdout=subprocess.PIPE, text=True).communicate(timeout=WAIT)[0])
+
+
+def joined(node: ClusterNode) -> set[int]:
+    """The nodes on the ring as corosync itself tells, not as its log has it."""
+    lines = [line.split() for line in output(node, "corosync-cmapctl", "runtime.members.").splitlines()]
+    return {int(words[0].split(".")[2]) for words in lines if words[-1] == "joined"}
+
+
+def namespaces(pid: int) -> tuple[str, str]:
+    return os.readlink(f"/proc/{pid}/ns/net"), os.readlink(f"/proc/{pid}/ns/mnt")
+
+
+def daemon_pid(node: ClusterNode) -> int:
+    assert node.pid is not None
+    return node.pid
+
+
+def ends(pid: int) -> bool:
+    """Whether the process is gone, or ends soon."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], WAIT)[0])
+    finally:
+        os.close(pidfd)
+
+
+@contextmanager
+def running(script: str, *prefix: str) -> Iterator[subprocess.Popen[str]]:
+    """A test process of its own, which prints lines for us; killed at the end of the block."""
+    argv = [*prefix, sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, env=environment, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+# -- Forming
+
+
+def test_nodes_are_one_ring_when_started(intact: CorosyncCluster) -> None:
+    """start() returns when every daemon knows all the others."""
+    assert [joined(node) for node in intact.nodes] == [{1, 2, 3}] * 3
+    assert [node.members for node in intact.nodes] == [(1, 2, 3)] * 3
+
+
+def test_one_node_is_ready_when_started() -> None:
+    """A cluster of one node has namespaces of its own as well, and lets CPG clients in."""
+    with CorosyncCluster(nodes=1) as cluster:
+        node = cluster.node(1)
+        assert joined(node) == {1}
+        assert node.spawn(["corosync-cpgtool", "-n"], stdout=subprocess.DEVNULL).wait(WAIT) == 0
+        assert not set(namespaces(daemon_pid(node))) & set(namespaces(os.getpid()))
+
+
+def test_nodes_form_over_knet_when_asked() -> None:
+    """The transport of production serves, too, and can be cut and healed."""
+    with CorosyncCluster(nodes=2, transport="knet") as cluster:
+        cluster.partition({1}, {2})
+        cluster.wait_formed({1}, {2})
+        cluster.heal()
+        cluster.wait_formed()
+        assert joined(cluster.node(1)) == {1, 2}
+
+
+def test_clusters_do_not_meet_when_side_by_side(intact: CorosyncCluster) -> None:
+    """Two clusters with the same addresses live at once and see their own nodes only."""
+    with CorosyncCluster(nodes=2) as other:
+        assert [joined(node) for node in other.nodes] == [{1, 2}] * 2
+        other.partition({1})
+        other.wait_formed({1}, {2})
+        assert [joined(node) for node in intact.nodes] == [{1, 2, 3}] * 3
+
+
+def test_settings_are_what_was_asked_for(intact: CorosyncCluster) -> None:
+    """/dev/shm has its size, and a user that was let in gets in."""
+    node = intact.node(1)
+    assert "65536" in output(node, "df", "-k", "/dev/shm").split()
+    assert node.spawn(["corosync-cpgtool", "-n"], user=NOBODY, stdout=subprocess.DEVNULL).wait(WAIT) == 0
+    assert node.rss > 1 << 20
+
+
+# -- Ways in
+
+
+def test_a_spawned_process_is_inside_its_node(intact: CorosyncCluster) -> None:
+    """spawn() gives the pid of the program itself, in the node's namespaces and our working directory."""
+    node = intact.node(2)
+    process = node.spawn(["cat"], stdin=subprocess.PIPE)
+    try:
+        assert Path(f"/proc/{process.pid}/comm").read_text() == "cat\n"
+        assert namespaces(process.pid) == namespaces(daemon_pid(node))
+        assert os.readlink(f"/proc/{process.pid}/cwd") == os.getcwd()
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_missing_program_is_an_error_in_the_caller(intact: CorosyncCluster) -> None:
+    """spawn() raises what Popen raises, where it was called."""
+    with pytest.raises(FileNotFoundError):
+        intact.node(1).spawn(["/no/such/program"])
+
+
+def test_a_handle_works_everywhere_when_opened_inside(intact: CorosyncCluster) -> None:
+    """cpg_initialize in a thread that entered the node gives a handle of that node to the whole process."""
+    libcpg = ctypes.CDLL("libcpg.so.4")
+    handle, fd, nodeid = ctypes.c_uint64(), ctypes.c_int(), ctypes.c_uint()
+    node = intact.node(3)
+    results: list[int] = []
+
+    def initialize() -> None:
+        node.enter()
+        results.append(libcpg.cpg_initialize(ctypes.byref(handle), None))
+
+    thread = threading.Thread(target=initialize, daemon=True)
+    thread.start()
+    thread.join(WAIT)
+    assert results == [CS_OK]
+    try:
+        assert libcpg.cpg_local_get(handle, ctypes.byref(nodeid)) == CS_OK
+        assert libcpg.cpg_join(handle, ctypes.byref(Name(5, b"order"))) == CS_OK
+        assert libcpg.cpg_fd_get(handle, ctypes.byref(fd)) == CS_OK
+        assert nodeid.value == 3
+        assert select.select([fd.value], [], [], WAIT)[0] == [fd.value]
+        assert any("qb-event-cpg" in name for name in node.shm_files())
+    finally:
+        libcpg.cpg_finalize(handle)
+
+
+class Name(ctypes.Structure):
+    """struct cpg_name"""
+
+    _fields_ = (("length", ctypes.c_uint32), ("value", ctypes.c_char * 128))
+
+
+def test_the_main_thread_is_kept_out(intact: CorosyncCluster) -> None:
+    """enter() cannot be undone, so it refuses the thread that everybody needs."""
+    before = os.stat("/proc/thread-self/ns/net").st_ino
+    with pytest.raises(RuntimeError):
+        intact.node(1).enter()
+    assert os.stat("/proc/thread-self/ns/net").st_ino == before
+
+
+# -- Faults
+
+
+def test_a_killed_node_comes_back_when_started_again(cluster: CorosyncCluster) -> None:
+    """kill() is seen by the others, and start() brings the node into the ring as a new process."""
+    node = cluster.node(2)
+    first = node.pid
+    node.kill()
+    node.wait_gone()
+    assert node.pid is None
+    cluster.wait_formed({1, 3})
+    node.start()
+    node.wait_ready()
+    cluster.wait_formed()
+    assert joined(node) == {1, 2, 3}
+    assert node.pid not in (None, first)
+
+
+def test_a_terminated_node_takes_leave(cluster: CorosyncCluster) -> None:
+    """terminate() ends the daemon in order."""
+    cluster.node(3).terminate()
+    cluster.node(3).wait_gone()
+    cluster.wait_formed({1, 2})
+    assert joined(cluster.node(1)) == {1, 2}
+    assert "exiting normally" in cluster.node(3).log
+
+
+def test_a_running_daemon_is_not_started_twice(intact: CorosyncCluster) -> None:
+    """start() says what to do first."""
+    with pytest.raises(ClusterError, match="wait_gone"):
+        intact.node(1).start()
+
+
+def test_a_stopped_node_is_lost_and_returns_when_continued(cluster: CorosyncCluster) -> None:
+    """stop() makes the node silent without ending it."""
+    node = cluster.node(1)
+    pid = node.pid
+    node.stop()
+    cluster.wait_formed({2, 3})
+    node.cont()
+    cluster.wait_formed()
+    assert joined(node) == {1, 2, 3}
+    assert node.pid == pid
+
+
+def test_sides_are_rings_of_their_own_when_partitioned(cluster: CorosyncCluster) -> None:
+    """Any cut works, also one that follows another; nodes not named stand together; heal() makes one ring again."""
+    cluster.partition({1}, {2, 3})
+    cluster.wait_formed({1}, {2, 3})
+    assert [joined(node) for node in cluster.nodes] == [{1}, {2, 3}, {2, 3}]
+    cluster.partition({2})
+    cluster.wait_formed({2}, {1, 3})
+    assert [joined(node) for node in cluster.nodes] == [{1, 3}, {2}, {1, 3}]
+    cluster.heal()
+    cluster.wait_formed()
+    assert [joined(node) for node in cluster.nodes] == [{1, 2, 3}] * 3
+
+
+@pytest.mark.parametrize("sides", [({1}, {1, 2}), ({4},), ({1}, {0})])
+def test_sides_that_cannot_be_are_refused(intact: CorosyncCluster, sides: tuple[set[int], ...]) -> None:
+    """A node stands on one side, and is one of the cluster's."""
+    with pytest.raises(ValueError):
+        intact.partition(*sides)
+
+
+# -- Ending
+
+
+def test_everything_ends_when_closed() -> None:
+    """close() ends daemons and spawned processes, may be repeated, and the cluster can be started again."""
+    cluster = CorosyncCluster(nodes=1)
+    for _ in range(2):
+        cluster.start()
+        node = cluster.node(1)
+        pid, process = daemon_pid(node), node.spawn(["sleep", "600"])
+        cluster.close()
+        cluster.close()
+        assert process.wait(WAIT) == -signal.SIGKILL
+        assert not Path(f"/proc/{pid}").exists()
+        assert "ready to provide service" in node.log
+
+
+def test_a_forked_child_cannot_close_its_parents_cluster() -> None:
+    """A child that leaves the block, as a failing test would, does the parent no harm."""
+    with CorosyncCluster(nodes=1) as cluster:
+        child = os.fork()
+        if child == 0:
+            cluster.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert joined(cluster.node(1)) == {1}
+
+
+def test_a_cluster_stays_when_the_thread_that_started_it_ends() -> None:
+    """Clusters belong to the process: a fixture may start them in a worker thread."""
+    cluster = CorosyncCluster(nodes=1)
+    thread = threading.Thread(target=cluster.start)
+    thread.start()
+    thread.join(WAIT)
+    try:
+        assert joined(cluster.node(1)) == {1}
+        cluster.node(1).kill()
+        cluster.node(1).wait_gone()
+    finally:
+        cluster.close()
+
+
+def test_daemons_end_when_the_keeper_is_killed() -> None:
+    """The process between us and the daemons is no weak point: it takes them along, and we are told."""
+    with CorosyncCluster(nodes=2) as cluster:
+        pids = [daemon_pid(node) for node in cluster.nodes]
+        assert cluster._control is not None
+        os.kill(cluster._control.pid, signal.SIGKILL)
+        assert all([ends(pid) for pid in pids])
+        with pytest.raises(ClusterError, match="keeper"):
+            cluster.heal()
+
+
+OWNER = """
+import sys, threading
+from aiocpg.testing import CorosyncCluster
+cluster = CorosyncCluster(nodes=2)
+cluster.start()
+def stay():
+    cluster.node(2).enter()
+    threading.Event().wait()
+threading.Thread(target=stay, daemon=True).start()
+processes = [cluster.node(1).spawn(["sh", "-c", "sleep 600 & wait"]) for _ in range(3)]
+print(*[node.pid for node in cluster.nodes], *[process.pid for process in processes], flush=True)
+sys.stdin.read()
+"""
+
+
+def traces() -> set[str]:
+    """What a cluster could leave in our namespaces: mounts, links, files."""
+    links = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    netns = subprocess.run(["ip", "netns"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {Path("/proc/mounts").read_text(), links, netns, *os.listdir("/dev/shm"), *os.listdir("/var/lib/corosync")}
+
+
+def residents(spaces: set[tuple[str, str]]) -> set[int]:
+    """The processes that live in any of these namespaces."""
+    found = set()
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        try:
+            if namespaces(pid) in spaces:
+                found.add(pid)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or has more rights than we and so is none of ours
+    return found
+
+
+def test_nothing_is_left_when_the_owner_is_killed() -> None:
+    """SIGKILL for the test process ends daemons, spawned processes and their children, and all they stand on."""
+    before = traces()
+    with running(OWNER) as owner:
+        assert owner.stdout is not None
+        pids = [int(word) for word in owner.stdout.readline().split()]
+        spaces = {namespaces(pid) for pid in pids}
+        inhabitants = residents(spaces)
+    assert len(spaces) == 2
+    assert set(pids) < inhabitants
+    assert all([ends(pid) for pid in inhabitants])
+    assert residents(spaces) == set()
+    assert traces() <= before
+
+
+# -- Errors that tell the cure
+
+
+def test_a_daemon_that_cannot_start_shows_its_log() -> None:
+    """Waiting for a daemon that ended is over at once, and the error has the reason."""
+    with CorosyncCluster(nodes=1) as cluster:
+        node = cluster.node(1)
+        node.kill()
+        node.wait_gone()
+        assert node.spawn(["sh", "-c", "echo nonsense > /run/corosync-test/corosync.conf"]).wait(WAIT) == 0
+        node.start()
+        with pytest.raises(ClusterError, match=r"has ended(?s:.)*parser error"):
+            node.wait_ready()
+
+
+def test_a_cluster_that_does_not_form_shows_all_logs() -> None:
+    """A start that takes too long leaves nothing running and tells what each daemon said."""
+    cluster = CorosyncCluster(nodes=2)
+    with pytest.raises(ClusterError, match=r"log of node 1(?s:.)*log of node 2"):
+        cluster.start(timeout=0)
+    assert cluster.nodes == ()
+
+
+def test_an_ordinary_user_is_told_to_be_root() -> None:
+    """Without root's rights there is a reason and a cure, no traceback out of the depths."""
+    with running(f"""
+import os
+from aiocpg.testing import ClusterError, CorosyncCluster
+os.seteuid({NOBODY})
+try:
+    CorosyncCluster().start()
+except ClusterError as error:
+    print(error.cure)
+""") as process:
+        assert "run as root" in process.communicate(timeout=WAIT)[0]
+
+
+def test_a_container_without_rights_is_told_which() -> None:
+    """Root alone is not enough where namespaces are forbidden."""
+    script = """
+from aiocpg.testing import ClusterError, CorosyncCluster
+try:
+    CorosyncCluster().start()
+except ClusterError as error:
+    print(error)
+"""
+    with running(script, "setpriv", "--bounding-set=-sys_admin") as process:
+        assert "SYS_ADMIN" in process.communicate(timeout=WAIT)[0]
+
+
+def test_a_missing_program_is_told_with_its_package() -> None:
+    """The error names what to install."""
+    with pytest.raises(ClusterError, match="apt install corosync"):
+        find_program("corosync-of-no-version", "corosync")
