@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from aiocpg import lowlevel
 from aiocpg._events import Address, ConfigurationChange, Guarantee, MemberChange, Reason, RingChange
+from aiocpg.engine._libcpg.arena import Arena
 from aiocpg.errors import GroupNameError, StatusError, UsageError
 from aiocpg.lowlevel import Delivery, DispatchFlag, Handle, IterationType
 from aiocpg.testing import ClusterNode
@@ -77,14 +79,14 @@ def test_docstring_tells_blocking_errors_and_man_page(name: str) -> None:
 def test_life_of_a_member(node: ClusterNode) -> None:
     """Join, be seen, leave, be seen, finalize: the calls of every program, in their order."""
     handle = inside(node, lowlevel.initialize)
-    lowlevel.join(handle, "group")
+    lowlevel.join(handle, "life")
     wait_readable(handle)
-    joined = ConfigurationChange(b"group", (ME,), (MemberChange(ME, Reason.JOIN),), ())
+    joined = ConfigurationChange(b"life", (ME,), (MemberChange(ME, Reason.JOIN),), ())
     assert lowlevel.dispatch(handle, DispatchFlag.ALL) == [joined]
-    assert lowlevel.membership_get(handle, b"group") == (ME,)
-    lowlevel.leave(handle, "group")
+    assert lowlevel.membership_get(handle, b"life") == (ME,)
+    lowlevel.leave(handle, "life")
     wait_readable(handle)
-    left = ConfigurationChange(b"group", (), (), (MemberChange(ME, Reason.LEAVE),))
+    left = ConfigurationChange(b"life", (), (), (MemberChange(ME, Reason.LEAVE),))
     assert lowlevel.dispatch(handle, DispatchFlag.ALL) == [left]
     lowlevel.finalize(handle)
     with pytest.raises(StatusError, match="BAD_HANDLE"):
@@ -94,7 +96,7 @@ def test_life_of_a_member(node: ClusterNode) -> None:
 def test_model_initialize_gives_the_ring_when_asked(node: ClusterNode) -> None:
     """The flag of libcpg, and no other."""
     with open_handle(node, 1) as handle:
-        lowlevel.join(handle, b"group")
+        lowlevel.join(handle, b"with ring")
         wait_until(lambda: unread_events(handle) == 2)
         _, ring = lowlevel.dispatch(handle, DispatchFlag.ALL)
         assert isinstance(ring, RingChange)
@@ -188,6 +190,33 @@ def test_dispatch_raises_library_when_the_daemon_is_gone(fresh_node: ClusterNode
                 lowlevel.dispatch(handle, flag)
         with pytest.raises(StatusError, match="LIBRARY"):
             next(lowlevel.dispatch(handle, DispatchFlag.BLOCKING))
+
+
+def test_dispatch_returns_events_first_when_an_error_came_with_them(member: Handle) -> None:
+    """What was delivered before memory ran out is handed out; then every call raises."""
+    lowlevel._inboxes[member].arena = Arena(limit=100_000)
+    send(member, b"hello", bytes(200_000), b"after")
+    assert lowlevel.dispatch(member, DispatchFlag.ALL) == [HELLO]
+    for _ in range(3):
+        with pytest.raises(StatusError, match="AIOCPG_OUT_OF_MEMORY"):
+            lowlevel.dispatch(member, DispatchFlag.ALL)
+
+
+def test_dispatch_refuses_when_the_stack_is_small(member: Handle) -> None:
+    """An error that says what to change, where libcpg would end the process."""
+    caught: list[Exception] = []
+
+    def run() -> None:
+        with pytest.raises(UsageError, match="stack") as error:
+            lowlevel.dispatch(member, DispatchFlag.ALL)
+        caught.append(error.value)
+
+    before = threading.stack_size(256 * 1024)
+    thread = threading.Thread(target=run)
+    thread.start()
+    threading.stack_size(before)
+    thread.join()
+    assert len(caught) == 1
 
 
 @pytest.mark.parametrize("flag", [0, 5])

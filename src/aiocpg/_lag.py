@@ -48,7 +48,7 @@ class LagWatch:
                 this._look(due)
                 this._beat()
 
-        self._timer = self._port.call_later(BEAT_SECONDS, beat, self._crashed)
+        self._timer = self._port.call_later(BEAT_SECONDS, beat, _crashed)
 
     def _look(self, due: float) -> None:
         late = self._port.time() - due
@@ -59,5 +59,6 @@ class LagWatch:
                 "! the event loop stood still for %.1f s: something blocks it, and corosync buffers meanwhile", late
             )
 
-    def _crashed(self, error: BaseException) -> None:
-        log.error("! the watch over the loop's lag ended: %r", error)
+
+def _crashed(error: BaseException) -> None:
+    log.error("! the watch over the loop's lag ended: %r", error)

@@ -15,7 +15,7 @@ from aiocpg._lag import LagWatch
 from aiocpg._loop import LoopEnd, LoopPort
 from aiocpg._place import Place
 from aiocpg.engine._base import Engine
-from aiocpg.errors import ConnectionClosedError, CPGError
+from aiocpg.errors import ConnectionClosedError, CPGError, GroupClosedError
 
 log = logging.getLogger("aiocpg")
 
@@ -71,7 +71,10 @@ class Session:
         membership = await self.engine.join(name)
         life = Life(membership, self.place, max_buffered_bytes, self._forget)
         self._lives[life] = opened_at
-        await life.begin()
+        try:
+            await life.begin()
+        except GroupClosedError:  # nobody holds the group yet: it was closed with everything
+            raise ConnectionClosedError from None
         return life
 
     def _forget(self, life: Life) -> None:

@@ -60,12 +60,23 @@ def open_handle(node: ClusterNode, flags: int = 0) -> Iterator[lowlevel.Handle]:
 def open_member(node: ClusterNode, group: bytes) -> Iterator[lowlevel.Handle]:
     """Make a handle that has joined the group and has seen itself come."""
     with open_handle(node) as handle:
-        binding.join(handle, group)
+        wait_until(lambda: joins(handle, group))
         wait_readable(handle)
         status, records = binding.drain(handle, binding.Arena(), 1, 1)
         assert status == binding.Status.OK, binding.status_name(status)
         assert len(records) == 1
         yield handle
+
+
+def joins(handle: lowlevel.Handle, group: bytes) -> bool:
+    """Join, or say False while the handle that this process had in the group before is still on its way out."""
+    try:
+        binding.join(handle, group)
+    except aiocpg.errors.StatusError as error:
+        if error.code in (binding.Status.TRY_AGAIN, binding.Status.EXIST):
+            return False
+        raise
+    return True
 
 
 def unread_events(handle: lowlevel.Handle) -> int:

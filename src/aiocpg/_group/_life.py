@@ -60,6 +60,10 @@ class Life:
         if self.place.is_in_child():
             return
         self.place.check()
+        if self.pump.is_joining:
+            # Asking to leave would spin in libcpg until the join is complete (lib/cpg.c, cpg_leave).
+            self.abandon()
+            return
         try:
             if self.is_open:
                 self.pump.is_leaving = True

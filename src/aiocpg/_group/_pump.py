@@ -53,11 +53,22 @@ class Pump:
         membership.listen(self)
 
     async def until_joined(self) -> None:
-        """Wait for our own join. Raises what ended the membership before."""
-        while self.history.phase is Phase.JOINING and not self.ended:
+        """
+        Wait for our own join and the view it makes, which the ring completes a moment later.
+
+        Raises:
+            CPGError: What ended the membership before.
+            GroupClosedError: This side gave up meanwhile.
+        """
+        while self.is_joining and not self.ended:
             await self._turning_point.wait()
-        if self.error is not None and self.history.phase is Phase.JOINING:
-            raise self.error.fresh()
+        if self.is_joining:
+            raise (self.error or GroupClosedError(self.membership.name)).fresh()
+
+    @property
+    def is_joining(self) -> bool:
+        """Whether there is no view yet."""
+        return self.history.view is None
 
     async def until_ended(self) -> None:
         """Wait for the end, of whatever kind."""
@@ -68,7 +79,7 @@ class Pump:
         """See :class:`aiocpg.engine._base.Listener`."""
         if self.ended:
             return
-        was_joining = self.history.phase is Phase.JOINING
+        was_joining = self.is_joining
         events = self.history.take(self.membership.drain())
         if events:
             self.hub.publish(events)
@@ -77,7 +88,7 @@ class Pump:
             self.sender.delivered(own)
         if self.history.phase is Phase.GONE:
             self._gone()
-        elif was_joining and self.history.phase is Phase.MEMBER:
+        elif was_joining and not self.is_joining:
             self._turn()
 
     def on_writable(self) -> None:
@@ -96,13 +107,14 @@ class Pump:
 
     def _gone(self) -> None:
         name = self.membership.name
-        # All that was taken before our departure stands before it; what is missing now never comes.
-        missing = MessageLostError(name)
         reason = self.history.gone_by or Reason.UNDEFINED
         if self.is_leaving and reason is Reason.LEAVE:
-            self._finish(None, GroupClosedError(name), missing)
+            # All that was taken before our departure stands before it; what is missing now never comes.
+            self._finish(None, GroupClosedError(name), MessageLostError(name))
         else:
-            self._lose(MembershipLostError(name, reason.name), fate=missing)
+            # The daemon still hands to others what this handle sends, behind our departure: the fate is unknown.
+            error = MembershipLostError(name, reason.name)
+            self._lose(error, fate=error)
 
     def _lose(self, error: CPGError, fate: CPGError) -> None:
         if not self.ended:

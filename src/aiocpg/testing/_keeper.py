@@ -25,7 +25,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ._syscalls import CLONE_NEWNET, CLONE_NEWNS, die_with_parent, make_private, mount_tmpfs, setns, unshare
+from ._syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    die_with_parent,
+    make_private,
+    mount_tmpfs,
+    root,
+    set_root,
+    setns,
+    unshare,
+)
 
 PACKET = 1 << 16
 """No request or answer is longer, in bytes."""
@@ -44,10 +54,12 @@ class Place:
     def __init__(self) -> None:
         self.net = os.open("/proc/self/ns/net", os.O_RDONLY)
         self.mnt = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+        self.root = root()
 
     def enter(self) -> None:
         setns(self.net, CLONE_NEWNET)
         setns(self.mnt, CLONE_NEWNS)
+        set_root(self.root)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -60,7 +72,7 @@ class Keeper:
 
     def __init__(self, ip: str) -> None:
         unshare(CLONE_NEWNET | CLONE_NEWNS)
-        make_private("/")
+        make_private()
         self.ip = ip
         self.home = Place()
         self.nodes: dict[int, Place] = {}
@@ -97,7 +109,7 @@ class Keeper:
             roots = [os.open(target, os.O_RDONLY | os.O_DIRECTORY) for target in tmpfs]
         finally:
             self.home.enter()
-        return {"close": roots}, [place.net, place.mnt, *roots]
+        return {"close": roots}, [place.net, place.mnt, place.root, *roots]
 
     def connect(self, sides: Sequence[Sequence[int]]) -> Reply:
         """Plug each node into the bridge of its side. Ports that stay where they are see nothing of it."""

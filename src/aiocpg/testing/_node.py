@@ -19,7 +19,7 @@ from ._control import Control, find_program
 from ._daemon import Daemon
 from ._errors import ClusterError
 from ._log import DaemonLog
-from ._syscalls import CLONE_FS, CLONE_NEWNET, CLONE_NEWNS, setns, unshare
+from ._syscalls import CLONE_FS, CLONE_NEWNET, CLONE_NEWNS, set_root, setns, unshare
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class ClusterNode:
         }
         links = _conf.network_lines(settings, nodeid)
         _, self._fds = control.ask("add_node", node=nodeid, tmpfs=tmpfs, links=links)
-        self._net, self._mnt, run, _, self._shm = self._fds
+        self._net, self._mnt, self._root, run, _, self._shm = self._fds
         self._lock = threading.RLock()
         self._daemon: Daemon | None = None
         self._log = DaemonLog(self._make_directory(run, settings), "corosync.log")
@@ -112,6 +112,7 @@ class ClusterNode:
         setns(self._net, CLONE_NEWNET)
         unshare(CLONE_FS)  # setns refuses a mount namespace to a thread that shares its root with others
         setns(self._mnt, CLONE_NEWNS)
+        set_root(self._root)
 
     def connect(
         self, *, connect_timeout: float | None = 10, close_timeout: float = 5, daemon_uid: int | None = None
@@ -154,7 +155,7 @@ class ClusterNode:
         here = os.getcwd()
 
         def start() -> subprocess.Popen[Any]:
-            os.chdir(here)  # entering a mount namespace leads to its root
+            os.chdir(here)  # entering a node leads to its root
             return subprocess.Popen(argv, **popen_kwargs)
 
         return self._inside(start)

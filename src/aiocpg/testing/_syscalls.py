@@ -38,9 +38,30 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
-def make_private(target: str) -> None:
-    """Keep mounts below `target` from spreading to other mount namespaces, and theirs from coming here."""
-    _check(_libc.mount(None, target.encode(), None, MS_REC | MS_PRIVATE, None), f"mount --make-rprivate {target}")
+def root() -> int:
+    """Open this thread's root directory, which in a chroot is not that of its mount namespace."""
+    return os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+
+
+def set_root(fd: int) -> None:
+    """Make the directory behind `fd` this thread's root; entering a mount namespace leads to the namespace's own."""
+    os.fchdir(fd)
+    os.chroot(".")
+
+
+def make_private() -> None:
+    """Keep the mounts of this mount namespace from spreading to others, and theirs from coming here."""
+    before = root()
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    try:
+        # In a chroot "/" need not be a mount, and nothing but a mount can be made private. Entering the namespace one
+        # is in already leads to its real root.
+        setns(namespace, CLONE_NEWNS)
+        _check(_libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate /")
+        set_root(before)
+    finally:
+        os.close(namespace)
+        os.close(before)
 
 
 def mount_tmpfs(target: str, options: str) -> None:

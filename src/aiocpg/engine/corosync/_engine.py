@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import anyio
+
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._loop import LoopPort
 from aiocpg._threads import BlockingCall, start_thread
@@ -18,8 +20,8 @@ from aiocpg.engine.corosync._diagnose import unavailable, wrong_daemon
 from aiocpg.engine.corosync._gate import GaveUp
 from aiocpg.engine.corosync._handle import LoopHandle
 from aiocpg.engine.corosync._listing import list_groups
-from aiocpg.engine.corosync._membership import Claim, CorosyncMembership, join_on_thread
-from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle
+from aiocpg.engine.corosync._membership import Claim, CorosyncMembership, end_unseen, join_on_thread
+from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle, end_at_once
 from aiocpg.engine.corosync._ring_probe import find_ring
 from aiocpg.errors import AlreadyJoinedError, ConnectionLostError, CPGError, EngineUnavailableError, StatusError
 
@@ -27,6 +29,13 @@ T = TypeVar("T")
 
 MOST_LISTINGS = 8
 """Listings of groups under way at once, those that hang for ever included: each may cost a thread."""
+
+
+GOING_SECONDS = 0.5
+"""How long the end of our own connection may come after a daemon that goes down has refused us another one."""
+
+_REFUSALS_OF_A_GOING_DAEMON = frozenset({Status.LIBRARY, Status.NOT_EXIST})
+"""Its socket, and the files of its shared memory, vanish in no particular order."""
 
 
 class CorosyncEngine:
@@ -46,6 +55,7 @@ class CorosyncEngine:
         self._ring: RingChange | None = None
         self._asked_ring = False
         self._probe = Opener(daemon)
+        self._lost = anyio.Event()
 
     def listen(self, listener: RingListener) -> None:
         self._listener = listener
@@ -71,34 +81,37 @@ class CorosyncEngine:
 
     def on_lost(self, error: CPGError) -> None:
         """The daemon is gone: nobody shall wait for it."""
+        self._lost.set()
         self._probe.give_up()
         for call in list(self._opening):
             call.fail(error.fresh())
+        for membership in list(self._memberships):
+            membership.stop_closing()
         if self._listener is not None:
             self._listener.on_lost(error)
         self._handle.abandon()
 
     async def join(self, name: bytes) -> CorosyncMembership:
         self._handle.raise_lost()
+        me = Address(self.nodeid, os.getpid())
         claim = Claim(self._where, name)
         opener = Opener(self._where)
         try:
             raw = await self._on_thread(
-                lambda: join_on_thread(opener, name), "join", abandon=opener.give_up, discard=_throw_away
+                lambda: join_on_thread(opener, name),
+                "join",
+                abandon=opener.call_off,
+                discard=lambda raw: end_unseen(raw, me),
             )
         except StatusError as error:
             claim.release()
             if error.code == Status.EXIST:
                 raise AlreadyJoinedError(name) from error
-            raise unavailable(error) from error
+            raise await self._refused(error) from error
         except BaseException:
             claim.release()
             raise
-        return self._membership(name, raw, claim)
-
-    def _membership(self, name: bytes, raw: RawHandle, claim: Claim) -> CorosyncMembership:
         handle = LoopHandle(raw, self._port)
-        me = Address(self.nodeid, os.getpid())
         membership = CorosyncMembership(name, handle, me, claim, self._memberships.discard)
         self._memberships.add(membership)
         return membership
@@ -118,7 +131,15 @@ class CorosyncEngine:
         try:
             return await self._on_thread(lambda: self._list(opener), "groups", abandon=opener.give_up)
         except StatusError as error:
-            raise unavailable(error) from error
+            raise await self._refused(error) from error
+
+    async def _refused(self, error: StatusError) -> CPGError:
+        """What it means that the daemon we are connected to gives us no further handle: perhaps it is just going."""
+        if error.code in _REFUSALS_OF_A_GOING_DAEMON:
+            with anyio.move_on_after(GOING_SECONDS):
+                await self._lost.wait()
+        lost = self._handle.lost
+        return unavailable(error) if lost is None else lost.fresh()
 
     def _list(self, opener: Opener) -> Mapping[bytes, tuple[Address, ...]]:
         try:
@@ -183,11 +204,6 @@ class CorosyncEngine:
             call.fail(ConnectionLostError("closed by this side while the call was waiting"))
 
 
-def _throw_away(raw: RawHandle) -> None:
-    raw.shutdown()
-    raw.finalize()
-
-
 async def open_engine(port: LoopPort, daemon: Daemon, daemon_uid: int | None) -> CorosyncEngine:
     """
     Connect to a daemon.
@@ -218,9 +234,9 @@ def _open(opener: Opener, daemon_uid: int | None) -> tuple[RawHandle, int, int]:
         nodeid = opener.retry(lambda: raw.request(binding.local_get), BUSY_CODES)
         return raw, nodeid, binding.max_atomic_msgsize_get(raw.handle)
     except BaseException:
-        _throw_away(raw)
+        end_at_once(raw)
         raise
 
 
 def _discard(opened: tuple[RawHandle, int, int]) -> None:
-    _throw_away(opened[0])
+    end_at_once(opened[0])

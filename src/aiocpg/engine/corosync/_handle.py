@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from aiocpg._loop import LoopPort, Watch
@@ -14,7 +15,7 @@ from aiocpg.engine._base import MAX_BYTES_PER_DRAIN, MAX_EVENTS_PER_DRAIN
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
 from aiocpg.engine.corosync._diagnose import lost_by
-from aiocpg.engine.corosync._raw import BUSY_CODES, RawHandle, retry
+from aiocpg.engine.corosync._raw import BUSY_CODES, RawHandle, end_at_once, retry
 from aiocpg.errors import ConnectionLostError, CPGError, StatusError
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class LoopHandle:
         self._owner: HandleOwner | None = None
         self._watch: Watch | None = None
         self._closed = False
+        self._finalizing: BlockingCall[None] | None = None
         self.lost: CPGError | None = None
 
     def listen(self, owner: HandleOwner) -> None:
@@ -180,15 +182,23 @@ class LoopHandle:
             self.abandon()
             return
         self._close()
-        await BlockingCall(self._port, self._raw.finalize, "finalize", abandon=self._raw.shutdown).wait()
+        self._finalizing = BlockingCall(self._port, self._raw.finalize, "finalize", abandon=self._raw.shutdown)
+        with suppress(ConnectionLostError):
+            await self._finalizing.wait()
 
-    def abandon(self) -> None:
-        """Out of the loop, shut down, and finalized by a thread that nobody waits for."""
+    def stop_finalizing(self) -> None:
+        """The daemon died: a thread inside ``cpg_finalize`` may notice after two seconds; nobody need wait for it."""
+        if self._finalizing is not None:
+            self._finalizing.fail(ConnectionLostError("the daemon died while a handle was being closed"))
+
+    def abandon(self, end: Callable[[RawHandle], object] = end_at_once) -> None:
+        """Out of the loop, and ended by a thread that nobody waits for."""
         if not self._closed:
             self._close()
-            self._raw.shutdown()
-            if not sys.is_finalizing():  # no thread can be had then, and the kernel closes what is left
-                start_thread(self._raw.finalize, "finalize")
+            if sys.is_finalizing():  # no thread can be had then, and the kernel closes what is left
+                self._raw.shutdown()
+            else:
+                start_thread(lambda: end(self._raw), "finalize")
 
     def _close(self) -> None:
         self._closed = True

@@ -6,15 +6,15 @@ import os
 import time
 from collections.abc import Callable, Hashable, Sequence
 
-from aiocpg._events import Address, Guarantee
+from aiocpg._events import Address, ConfigurationChange, Guarantee
 from aiocpg._state.history import Record
-from aiocpg.engine._base import Listener
+from aiocpg.engine._base import MAX_BYTES_PER_DRAIN, MAX_EVENTS_PER_DRAIN, Listener
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
 from aiocpg.engine.corosync._daemon import Daemon
 from aiocpg.engine.corosync._handle import LoopHandle
-from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle
-from aiocpg.errors import AlreadyJoinedError
+from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle, end_at_once
+from aiocpg.errors import AlreadyJoinedError, StatusError
 
 JOIN_RETRY_SECONDS = 10.0
 """How long a join is tried while the daemon still knows an earlier membership of this process, or forms a ring."""
@@ -23,6 +23,8 @@ _JOIN_CODES = BUSY_CODES | {int(Status.EXIST)}
 
 _NATIVE_CODES = BUSY_CODES | {int(Status.INTERRUPT)}
 """What a fragmented message is sent again for: congestion, and a change between its fragments."""
+
+_LOOK_SECONDS = 0.1
 
 _joined: set[tuple[Hashable, bytes]] = set()
 """The groups this process holds, by daemon. Corosync lets a process join a group once (exec/cpg.c)."""
@@ -57,10 +59,33 @@ def join_on_thread(opener: Opener, name: bytes) -> RawHandle:
     try:
         opener.retry(lambda: raw.request(lambda handle: binding.join(handle, name)), _JOIN_CODES, deadline)
     except BaseException:
-        raw.shutdown()
-        raw.finalize()
+        end_at_once(raw)
         raise
     return raw
+
+
+def end_unseen(raw: RawHandle, me: Address) -> None:
+    """
+    Give a handle back whose join was asked for and is not delivered yet. Blocks, on a thread.
+
+    To the daemon a member is a pid, and when this handle is gone before its join is delivered, another one of the same
+    process may join (exec/cpg.c). That one would take this join for its own, and then this departure too. So the join
+    is waited for; from then on the daemon says "try again" to the other handle until the departure is through.
+    """
+    deadline = time.monotonic() + JOIN_RETRY_SECONDS
+    arena = binding.Arena()
+    status: int = Status.OK
+    while status in (Status.OK, Status.TRY_AGAIN) and time.monotonic() < deadline:
+        if raw.wait_readable(_LOOK_SECONDS):
+            status, records = binding.drain(raw.handle, arena, MAX_EVENTS_PER_DRAIN, MAX_BYTES_PER_DRAIN)
+            if _brings(records, me):
+                break
+    end_at_once(raw)
+
+
+def _brings(records: Sequence[Record], me: Address) -> bool:
+    changes = (record for record in records if isinstance(record, ConfigurationChange))
+    return any(entry.address == me for change in changes for entry in change.joined)
 
 
 class CorosyncMembership:
@@ -75,12 +100,15 @@ class CorosyncMembership:
         self._claim: Claim | None = claim
         self._forget = forget
         self._native = False
+        self._seen = False
 
     def listen(self, listener: Listener) -> None:
         self._handle.listen(listener)
 
     def drain(self) -> Sequence[Record]:
-        return self._handle.drain()
+        records = self._handle.drain()
+        self._seen = self._seen or _brings(records, self.me)
+        return records
 
     def mcast(self, data: bytes) -> bool:
         return not self._native and self._handle.mcast(data)
@@ -99,9 +127,13 @@ class CorosyncMembership:
         def send(handle: binding.Handle) -> None:
             binding.mcast_joined(handle, Guarantee.AGREED, [data])
 
-        await self._handle.request(send, "mcast", _NATIVE_CODES, ended=self._native_ended)
-        # A fragment that met a dead connection may have been answered by an uninitialised "OK" (lib/cpg.c,
-        # send_fragments), so the descriptor has the last word.
+        # A fragment that meets a dead connection is answered with whatever stands in an uninitialised variable (lib/cpg.c,
+        # send_fragments): OK, or a number that is no status. So the descriptor has the last word on both.
+        try:
+            await self._handle.request(send, "mcast", _NATIVE_CODES, ended=self._native_ended)
+        except StatusError:
+            self._handle.raise_if_hung_up()
+            raise
         self._handle.raise_if_hung_up()
 
     def _native_ended(self) -> None:
@@ -111,13 +143,20 @@ class CorosyncMembership:
         await self._handle.request(lambda handle: binding.leave(handle, self.name), "leave")
 
     async def aclose(self, *, hard: bool = False) -> None:
+        if not self._seen:
+            self.abandon()
+            return
         try:
             await self._handle.aclose(hard=hard)
         finally:
             self._release()
 
+    def stop_closing(self) -> None:
+        """The daemon died: whoever waits in :meth:`aclose` need not wait for it."""
+        self._handle.stop_finalizing()
+
     def abandon(self) -> None:
-        self._handle.abandon()
+        self._handle.abandon(end_at_once if self._seen else lambda raw: end_unseen(raw, self.me))
         self._release()
 
     def _release(self) -> None:

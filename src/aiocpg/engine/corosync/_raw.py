@@ -98,6 +98,12 @@ class RawHandle:
         self._socket.close()
 
 
+def end_at_once(raw: RawHandle) -> None:
+    """Shut a handle down and give it back, without waiting for the daemon. On a thread."""
+    raw.shutdown()
+    raw.finalize()
+
+
 class Opener:
     """Opens handles on a thread, and can be called back from another."""
 
@@ -118,6 +124,10 @@ class Opener:
         with self._lock:
             if self._raw is not None:
                 self._raw.shutdown()
+
+    def call_off(self) -> None:
+        """Like :meth:`give_up`, but a request in hand is answered: somebody must know whether it was made."""
+        self._given_up.set()
 
     def open(self) -> RawHandle:
         """

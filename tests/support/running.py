@@ -1,0 +1,81 @@
+"""What tests on an event loop share: a loop that ends within the test, waiting for what nothing announces, a stop."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import anyio
+
+from aiocpg.testing import ClusterNode
+from support.loops import Backend
+
+T = TypeVar("T")
+
+PATIENCE = 30
+"""Seconds until a wait gives up."""
+
+
+def run_in(backend: Backend, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """Run a coroutine function on a loop of this kind, from its beginning to its end."""
+    name, options = backend if isinstance(backend, tuple) else (backend, {})
+    return anyio.run(function, *arguments, backend=name, backend_options=options)
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Call a function in a thread of its own and wait for it; raises what it raises."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(function())
+        except Exception as error:  # noqa: BLE001 - raised again where the result is asked for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    await until(outcome.done)
+    return outcome.result()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that nothing announces, while the loop runs on."""
+    with anyio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - that is what this is for
+            await anyio.sleep(0.001)
+
+
+async def turns(count: int = 5) -> None:
+    """Let the loop go round a few times, so that what is due has happened."""
+    for _ in range(count):
+        await anyio.sleep(0)
+
+
+class Ticker:
+    """
+    A task that counts the turns it gets beside another.
+
+    Attributes:
+        count: So many turns so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def run(self) -> None:
+        """Count until cancelled."""
+        while True:
+            self.count += 1
+            await anyio.sleep(0)
+
+
+@contextlib.contextmanager
+def stopped(node: ClusterNode) -> Iterator[None]:
+    """Hold a node's daemon for the duration; it runs on afterwards, if it is still there."""
+    node.stop()
+    try:
+        yield
+    finally:
+        node.cont()

@@ -1,0 +1,58 @@
+"""The watch over the loop: a loop that stood still is counted and logged, a busy one is not."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+import weakref
+
+import anyio
+import pytest
+
+from aiocpg import _lag
+from aiocpg._lag import LagWatch
+from aiocpg._loop import current_port
+from support.running import turns, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look often, so that the test is short."""
+    monkeypatch.setattr(_lag, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(_lag, "LAG_SECONDS", 0.1)
+
+
+async def test_loop_that_stood_still_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Once per time, with how long."""
+    watch = LagWatch(current_port())
+    await anyio.sleep(0.03)
+    for stood in (1, 2):
+        time.sleep(0.3)  # noqa: ASYNC251 - that is what must be noticed
+        await until(lambda stood=stood: watch.lags >= stood)  # type: ignore[misc]
+    watch.stop()
+    assert watch.worst > 0.1
+    assert [record.levelno for record in caplog.records if "stood still" in record.message] == [logging.WARNING] * 2
+
+
+async def test_watch_that_was_stopped_looks_no_more() -> None:
+    """Stopping again does nothing."""
+    watch = LagWatch(current_port())
+    watch.stop()
+    watch.stop()
+    time.sleep(0.2)  # noqa: ASYNC251 - nobody shall notice
+    await anyio.sleep(0.02)
+    assert watch.lags == 0
+
+
+async def test_watch_that_nobody_holds_goes() -> None:
+    """Its timer does not keep it alive."""
+    watch = LagWatch(current_port())
+    gone = weakref.ref(watch)
+    await turns()
+    del watch
+    gc.collect()
+    assert gone() is None
+    await anyio.sleep(0.05)

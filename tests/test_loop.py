@@ -1,0 +1,294 @@
+"""Descriptors, timers, calls from threads and the end of the loop: the same on asyncio, uvloop and trio."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trio
+
+from aiocpg._loop import LoopEnd, LoopPort, TrioPort, Watch, current_port
+from support.loops import Backend
+from support.running import in_thread, run_in, turns, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two connected sockets."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        yield ours, theirs
+
+
+class Seen:
+    """Callbacks that write down that they were called."""
+
+    def __init__(self) -> None:
+        self.readable = 0
+        self.writable = 0
+        self.errors: list[BaseException] = []
+
+    def watch(self, port: LoopPort, fd: int) -> Watch:
+        """Watch a descriptor with these callbacks."""
+        return port.watch(fd, self.on_readable, self.on_writable, self.errors.append)
+
+    def on_readable(self) -> None:
+        """Count."""
+        self.readable += 1
+
+    def on_writable(self) -> None:
+        """Count."""
+        self.writable += 1
+
+
+async def test_readable_is_told_again_until_nothing_is_left(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Level-triggered: a reader that takes a part is called again without new traffic."""
+    ours, theirs = pair
+    got: list[bytes] = []
+    watch = current_port().watch(ours.fileno(), lambda: got.append(ours.recv(1)), lambda: None, got.append)  # type: ignore[arg-type]
+    theirs.send(b"abc")
+    await until(lambda: len(got) == 3)
+    await turns()
+    assert got == [b"a", b"b", b"c"]
+    watch.close()
+
+
+async def test_nothing_is_told_when_the_watch_is_closed(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Closing again does nothing, and asking for writability afterwards neither."""
+    ours, theirs = pair
+    seen = Seen()
+    watch = seen.watch(current_port(), ours.fileno())
+    await turns()
+    watch.want_writable()
+    watch.close()
+    watch.close()
+    watch.want_writable()
+    theirs.send(b"x")
+    await turns(20)
+    assert (seen.readable, seen.writable, seen.errors) == (0, 0, [])
+
+
+@pytest.mark.usefixtures("no_leaks")
+async def test_watch_can_be_closed_in_its_own_callback(pair: tuple[socket.socket, socket.socket]) -> None:
+    """That is where a loss is met; the callback is the last."""
+    ours, theirs = pair
+    seen = Seen()
+
+    def on_readable() -> None:
+        seen.on_readable()
+        watch.close()
+
+    watch = current_port().watch(ours.fileno(), on_readable, seen.on_writable, seen.errors.append)
+    theirs.send(b"never read")
+    await until(lambda: seen.readable)
+    await turns(20)
+    assert (seen.readable, seen.errors) == (1, [])
+
+
+async def test_descriptor_can_be_watched_again_when_its_watch_is_closed(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Descriptor numbers are used again, and at once."""
+    ours, theirs = pair
+    first, second = Seen(), Seen()
+    first.watch(current_port(), ours.fileno()).close()
+    watch = second.watch(current_port(), ours.fileno())
+    theirs.send(b"x")
+    await until(lambda: second.readable)
+    watch.close()
+    assert (first.readable, first.errors) == (0, [])
+
+
+async def test_writable_is_told_once_each_time_it_is_asked_for(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A socket is nearly always writable; telling that all the time would keep the loop busy."""
+    ours, _ = pair
+    seen = Seen()
+    watch = seen.watch(current_port(), ours.fileno())
+    for asked in (1, 2):
+        watch.want_writable()
+        watch.want_writable()
+        await until(lambda asked=asked: seen.writable == asked)  # type: ignore[misc]
+        await turns(20)
+        assert seen.writable == asked
+    watch.close()
+
+
+async def test_writable_waits_until_there_is_room(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A full socket says so by silence."""
+    ours, theirs = pair
+    seen = Seen()
+    watch = seen.watch(current_port(), ours.fileno())
+    with pytest.raises(BlockingIOError):
+        while True:
+            ours.send(bytes(65536))
+    watch.want_writable()
+    await turns(20)
+    assert seen.writable == 0
+    theirs.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        while True:
+            theirs.recv(1 << 20)
+    await until(lambda: seen.writable)
+    watch.close()
+
+
+async def test_error_in_a_callback_goes_to_its_owner(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Neither the loop nor trio as a whole ends."""
+    ours, theirs = pair
+    errors: list[BaseException] = []
+
+    def broken() -> None:
+        ours.recv(1)
+        raise KeyError("broken")
+
+    watch = current_port().watch(ours.fileno(), broken, lambda: None, errors.append)
+    theirs.send(b"x")
+    await until(lambda: errors)
+    timer = current_port().call_later(0, lambda: [][0], errors.append)
+    await until(lambda: len(errors) == 2)
+    timer.cancel()
+    watch.close()
+    assert [type(error) for error in errors] == [KeyError, IndexError]
+
+
+@pytest.mark.usefixtures("no_leaks")
+async def test_timer_calls_once_unless_it_is_cancelled() -> None:
+    """Cancelling again, or too late, does nothing."""
+    called: list[str] = []
+    port = current_port()
+    late = port.call_later(0.05, lambda: called.append("late"), called.append)  # type: ignore[arg-type]
+    never = port.call_later(0.01, lambda: called.append("never"), called.append)  # type: ignore[arg-type]
+    never.cancel()
+    never.cancel()
+    await until(lambda: called)
+    late.cancel()
+    assert called == ["late"]
+
+
+async def test_thread_calls_into_the_loop() -> None:
+    """The callback runs in the loop, even where the loop had nothing to do."""
+    port = current_port()
+    called = anyio.Event()
+    where: list[bool] = []
+
+    def callback() -> None:
+        where.append(port.is_here())
+        called.set()
+
+    threading.Thread(target=port.call_from_thread, args=(callback,)).start()
+    with anyio.fail_after(30):
+        await called.wait()
+    assert where == [True]
+
+
+def test_thread_is_told_when_the_loop_has_ended(anyio_backend: Backend) -> None:
+    """Nobody would ever run the callback."""
+
+    async def main() -> LoopPort:
+        return current_port()
+
+    port = run_in(anyio_backend, main)
+    assert not port.is_here()
+    with pytest.raises(RuntimeError):
+        port.call_from_thread(lambda: None)
+
+
+async def test_port_is_here_in_its_loop_only(anyio_backend: Backend) -> None:
+    """Not in a thread, and not in another loop that runs there."""
+    port = current_port()
+
+    async def other() -> bool:
+        return port.is_here()
+
+    assert port.is_here()
+    assert not await in_thread(port.is_here)
+    assert not await in_thread(lambda: run_in(anyio_backend, other))
+    assert port.is_here()
+
+
+def test_there_is_no_port_without_a_loop() -> None:
+    """What opens anything is called in a coroutine."""
+    with pytest.raises(RuntimeError):
+        current_port()
+
+
+def test_trio_as_a_guest_of_asyncio_is_trio() -> None:
+    """Then two loops run in one thread, and the task at hand is trio's."""
+
+    async def host() -> type[LoopPort]:
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[type[LoopPort]] = loop.create_future()
+
+        async def guest() -> type[LoopPort]:
+            await trio.sleep(0)
+            return type(current_port())
+
+        trio.lowlevel.start_guest_run(
+            guest,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=lambda done: outcome.set_result(done.unwrap()),
+        )
+        return await outcome
+
+    assert asyncio.run(host()) is TrioPort
+
+
+def test_end_of_the_loop_is_told(anyio_backend: Backend) -> None:
+    """However the main coroutine ended."""
+    ends: list[str] = []
+    kept: list[LoopEnd] = []
+
+    async def well() -> None:
+        kept.append(LoopEnd(lambda: ends.append("well")))
+        await anyio.sleep(0)
+        assert ends == []
+
+    async def badly() -> None:
+        kept.append(LoopEnd(lambda: ends.append("badly")))
+        raise KeyError
+
+    run_in(anyio_backend, well)
+    with pytest.raises(KeyError):
+        run_in(anyio_backend, badly)
+    assert ends == ["well", "badly"]
+
+
+def test_end_of_the_loop_is_not_told_when_it_was_called_off(anyio_backend: Backend) -> None:
+    """Calling it off again, or after the end, does nothing."""
+    ends: list[str] = []
+
+    async def main() -> LoopEnd:
+        end = LoopEnd(lambda: ends.append("told"))
+        end.cancel()
+        return end
+
+    run_in(anyio_backend, main).cancel()
+    assert ends == []
+
+
+def test_watch_and_timer_may_be_closed_when_the_loop_has_ended(
+    anyio_backend: Backend, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """Whoever tidies up late is not punished for it."""
+    seen = Seen()
+
+    async def main() -> None:
+        port = current_port()
+        watch = seen.watch(port, pair[0].fileno())
+        watch.want_writable()
+        kept.extend([watch.close, port.call_later(1000, seen.on_readable, seen.errors.append).cancel])
+
+    kept: list[object] = []
+    run_in(anyio_backend, main)
+    for close in kept:
+        assert callable(close)
+        close()
+    assert seen.errors == []

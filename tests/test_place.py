@@ -1,0 +1,159 @@
+"""Where things may be used: in their process, their thread and their loop, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+import pytest
+
+from aiocpg import ConnectionClosedError, ForkedError, UsageError
+from aiocpg._loop import current_port
+from aiocpg._place import Place
+from aiocpg.testing import ClusterNode
+from support.handles import finish, python
+from support.loops import Backend
+from support.running import in_thread, run_in
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_place_is_this_loop_of_this_process(anyio_backend: Backend) -> None:
+    """Not a thread without a loop, and not a loop in a thread."""
+    place = Place(current_port())
+    place.check()
+    assert not place.is_in_child()
+    with pytest.raises(UsageError, match="another thread or event loop"):
+        await in_thread(place.check)
+
+    async def elsewhere() -> None:
+        place.check()
+
+    with pytest.raises(UsageError):
+        await in_thread(lambda: run_in(anyio_backend, elsewhere))
+
+
+async def test_forked_child_is_another_place() -> None:
+    """The pid tells; nothing else is asked there."""
+    place = Place(current_port())
+    place._pid = os.getppid()
+    assert place.is_in_child()
+    with pytest.raises(ForkedError):
+        place.check()
+
+
+async def test_connection_is_refused_in_another_thread_or_loop(node: ClusterNode, anyio_backend: Backend) -> None:
+    """It does nothing there, not even close, and goes on here."""
+
+    async def elsewhere() -> None:
+        for use in (cpg.join("group"), cpg.members("group"), cpg.groups()):
+            with pytest.raises(UsageError, match="another thread or event loop"):
+                await use
+        with pytest.raises(UsageError):
+            await cpg.aclose()
+        with pytest.raises(UsageError):
+            cpg.rings()
+
+    async with node.connect() as cpg:
+        await in_thread(lambda: run_in(anyio_backend, elsewhere))
+        assert await cpg.members("group") == ()
+    with pytest.raises(ConnectionClosedError):
+        await cpg.groups()
+
+
+FORKING = """
+import anyio, os, signal, sys
+from aiocpg import ForkedError, connect
+
+async def refused(*calls):
+    for call in calls:
+        try:
+            result = call()
+            if hasattr(result, "__await__"):
+                await result
+        except ForkedError:
+            continue
+        raise AssertionError("not refused")
+
+async def in_child(cpg, group, stream):
+    await refused(
+        lambda: group.mcast(b"x"), lambda: group.mcast_many([b"x"]), lambda: group.mcast_confirmed(b"x"),
+        group.events, stream.__anext__, lambda: cpg.join("other"), lambda: cpg.members("group"), cpg.groups, cpg.rings,
+    )
+    await group.leave()
+    await cpg.aclose()
+
+def step(coroutine):
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waited")
+
+async def main():
+    async with connect() as cpg, cpg.join("group") as group:
+        stream = group.messages()
+        await group.mcast_confirmed(b"before")
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                signal.alarm(20)
+                step(in_child(cpg, group, stream))
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0, status
+        await group.mcast_confirmed(b"behind")
+        assert [message.data for message in await stream.receive_batch()] == [b"before", b"behind"]
+        assert await cpg.members("group") == (group.me,)
+
+backend, _, uvloop = sys.argv[1].partition("+")
+anyio.run(main, backend=backend, backend_options={"use_uvloop": True} if uvloop else {})
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop", "trio"])
+def test_forked_child_is_refused_and_the_parent_goes_on(node: ClusterNode, loop: str) -> None:
+    """Every use is a ForkedError there, closing does nothing, and the parent's membership does not notice."""
+    finish(python(FORKING, loop, node=node))
+
+
+LIVING_CHILD = """
+import anyio, os, signal, sys
+from aiocpg import connect
+
+async def main():
+    cpg = await connect()
+    await cpg.join("group")
+    if not os.fork():
+        signal.alarm(60)
+        os.close(1)
+        signal.pause()
+    print("joined", flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+anyio.run(main)
+"""
+
+
+async def test_member_goes_when_its_process_dies_though_a_fork_of_it_lives(node: ClusterNode) -> None:
+    """The child has closed what it inherited, so the daemon sees the parent go."""
+    process = python(LIVING_CHILD, node=node)
+    try:
+        async with node.connect() as cpg:
+            assert process.stdout is not None
+            assert process.stdin is not None
+            process.stdout.readline()
+            assert [member.pid for member in await cpg.members("group")] == [process.pid]
+            process.stdin.write("die\n")
+            process.stdin.flush()
+            process.wait(30)
+            with anyio.fail_after(30):
+                while await cpg.members("group"):
+                    await anyio.sleep(0.01)
+    finally:
+        os.killpg(os.getpgid(process.pid), 0)
+        process.kill()

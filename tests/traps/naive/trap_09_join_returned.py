@@ -1,0 +1,24 @@
+"""Trap 9: takes the return of join for membership, and its status for final."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiocpg import StatusError, lowlevel
+from talk import Ears, say
+from wrapper import NaiveGroup
+
+
+async def main() -> None:
+    ears = Ears()
+    for word in ("members", "again"):
+        await ears.told()
+        try:
+            group = NaiveGroup("group")
+        except StatusError as error:
+            say("status", error.name)
+        else:
+            say(word, len(lowlevel.membership_get(group.handle, "group")))
+
+
+asyncio.run(main())

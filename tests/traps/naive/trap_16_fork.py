@@ -1,0 +1,36 @@
+"""Trap 16: forks, and the child either tidies up what it inherited, or outlives its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from aiocpg import StatusError, lowlevel
+from talk import Ears, say
+from wrapper import NaiveGroup
+
+
+async def main() -> None:
+    ears = Ears()
+    group = NaiveGroup("group")
+    await group.events.get()
+    pid = os.fork()
+    if pid == 0:
+        if sys.argv[1] == "tidy":
+            lowlevel.finalize(group.handle)
+            os._exit(0)
+        signal.pause()
+    say("forked", pid)
+    if sys.argv[1] == "tidy":
+        os.waitpid(pid, 0)
+        try:
+            lowlevel.local_get(group.handle)
+        except StatusError as error:
+            say("status", error.name)
+    await ears.told()
+    os._exit(0)
+
+
+asyncio.run(main())
