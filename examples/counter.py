@@ -148,7 +148,7 @@ class Replica:
             return []
         if self._anybody_in_sync:
             return self._ask(second=True)
-        return [("claim", self.token)]
+        return [("claim", self.token)] if self._am_best else []
 
     def _synced(self, history: str) -> list[Letter]:
         self.in_sync, self._history, self._tries = True, history, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
@@ -25,7 +26,7 @@ from aiocpg import (
 from aiocpg._connection import connect_entering
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from aiocpg.testing._syscalls import CLONE_NEWNET, unshare
-from support.running import stopped, turns, until
+from support.running import gone, stopped, turns, until
 
 pytestmark = pytest.mark.anyio
 
@@ -135,7 +136,7 @@ async def test_daemon_of_another_user_is_refused(node: ClusterNode, no_leaks: No
 
 async def test_stopped_daemon_is_given_up_after_the_timeout(node: ClusterNode, no_leaks: None) -> None:
     """libcpg has none; the thread that is left goes when the daemon runs on."""
-    with stopped(node), pytest.raises(EngineUnavailableError, match="within 0.2 s") as caught:
+    with stopped(node), pytest.raises(EngineUnavailableError, match=r"within 0\.2 s") as caught:
         await node.connect(connect_timeout=0.2)
     assert caught.value.transient
     async with node.connect(connect_timeout=None):
@@ -191,7 +192,7 @@ async def test_cancelled_question_is_answered_next_time(node: ClusterNode, cpg: 
     with stopped(node):
         for ask in (cpg.groups, lambda: cpg.members("x")):
             with anyio.move_on_after(0.05) as scope:
-                await ask()  # type: ignore[operator] # both are coroutine functions
+                await ask()
             assert scope.cancelled_caught
     assert await cpg.members("x") == ()
     assert await cpg.groups() == {}
@@ -205,9 +206,7 @@ async def test_rings_begin_with_the_present_one(cpg: Connection) -> None:
     assert await anext(cpg.rings()) == first
     async with cpg.join("group") as group:
         assert group.view.ring_id == first.ring_id
-    with anyio.fail_after(30):
-        while await cpg.groups():
-            await anyio.sleep(0.01)
+    await gone(cpg, f"aiocpg.ring-probe.{os.getpid()}")
 
 
 async def test_rings_tell_of_partitions_and_merges(cluster: CorosyncCluster) -> None:
@@ -278,10 +277,10 @@ async def test_group_held_past_the_library_is_an_error_too(node: ClusterNode, cp
 
 async def test_group_is_free_when_two_nodes_are_meant(cluster: CorosyncCluster) -> None:
     """Once per node, not once per process."""
-    async with cluster.node(1).connect() as one, cluster.node(2).connect() as two:
-        async with one.join("group") as here, two.join("group") as there:
-            assert (here.me.nodeid, there.me.nodeid) == (1, 2)
-            assert here.me.pid == there.me.pid
+    one, two = cluster.node(1).connect(), cluster.node(2).connect()
+    async with one as ours, two as theirs, ours.join("group") as here, theirs.join("group") as there:
+        assert (here.me.nodeid, there.me.nodeid) == (1, 2)
+        assert here.me.pid == there.me.pid
 
 
 async def test_cancelled_join_leaves_nothing(node: ClusterNode, no_leaks: None) -> None:
@@ -289,23 +288,15 @@ async def test_cancelled_join_leaves_nothing(node: ClusterNode, no_leaks: None) 
     async with node.connect() as cpg:
         for seconds in (0, 0.002, 0.005, 0.01):
             with anyio.move_on_after(seconds):
-                await cpg.join("group")
-                await anyio.sleep_forever()
-            await _free(cpg)
+                async with cpg.join("group"):
+                    await anyio.sleep_forever()
+            await gone(cpg, "group")
         with stopped(node), anyio.move_on_after(0.1) as scope:
             await cpg.join("group")
         assert scope.cancelled_caught
-        await _free(cpg)
+        await gone(cpg, "group")
         async with cpg.join("group"):
             pass
-
-
-async def _free(cpg: Connection) -> None:
-    for group in list(cpg._session._lives):
-        group.abandon()
-    with anyio.fail_after(30):
-        while await cpg.members("group"):
-            await anyio.sleep(0.001)
 
 
 # -- Closing
@@ -378,9 +369,7 @@ async def test_close_is_bounded_and_can_be_cancelled(node: ClusterNode, no_leaks
         with pytest.raises(GroupClosedError):
             await group.mcast(b"x")
         async with node.connect() as other:
-            with anyio.fail_after(30):
-                while await other.members("group"):
-                    await anyio.sleep(0.001)
+            await gone(other, "group")
 
 
 # -- Losing it
@@ -404,7 +393,7 @@ async def test_killed_daemon_is_told_by_every_call(mortal: ClusterNode, no_leaks
     await cpg.aclose()
 
 
-async def test_calls_that_wait_are_told_of_the_loss(mortal: ClusterNode, no_leaks: None) -> None:
+async def test_calls_that_wait_are_told_of_the_loss(mortal: ClusterNode) -> None:
     """By the descriptor, not by the call in C, which may never return."""
     async with mortal.connect() as cpg, anyio.create_task_group() as tasks:
         mortal.stop()

@@ -74,12 +74,11 @@ def test_text_says_what_is_wrong_and_what_to_do(error: CPGError, words: list[str
 
 def test_fresh_keeps_the_cause_and_drops_the_trail() -> None:
     """What ends a group is raised to many; none of them sees the others' traceback."""
-    try:
+    with pytest.raises(ConnectionLostError) as caught:
         raise ConnectionLostError("gone") from OSError("why")
-    except ConnectionLostError as error:
-        fresh = error.fresh()
-        assert fresh.__cause__ is error.__cause__
-        assert error.__traceback__ is not None
+    fresh = caught.value.fresh()
+    assert fresh.__cause__ is caught.value.__cause__
+    assert caught.value.__traceback__ is not None
     assert fresh.__traceback__ is None
 
 

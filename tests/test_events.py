@@ -61,7 +61,7 @@ def test_value_is_equal_and_hashes_alike_when_it_was_pickled(value: object) -> N
 @pytest.mark.parametrize("value", VALUES, ids=ids)
 def test_value_cannot_be_changed(value: Any) -> None:
     """One object is handed to all readers."""
-    fields = value._fields if isinstance(value, tuple) else [field.name for field in dataclasses.fields(value)]
+    fields = getattr(value, "_fields", None) or [field.name for field in dataclasses.fields(value)]
     for name in fields:
         with pytest.raises((AttributeError, dataclasses.FrozenInstanceError)):
             setattr(value, name, None)

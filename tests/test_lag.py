@@ -33,7 +33,6 @@ async def test_loop_that_stood_still_is_counted_and_logged(caplog: pytest.LogCap
         time.sleep(0.3)  # noqa: ASYNC251 - that is what must be noticed
         await until(lambda stood=stood: watch.lags >= stood)  # type: ignore[misc]
     watch.stop()
-    assert watch.worst > 0.1
     assert [record.levelno for record in caplog.records if "stood still" in record.message] == [logging.WARNING] * 2
 
 

@@ -60,6 +60,13 @@ LAZY: dict[tuple[str, str], str] = {
 # Modules whose promises are tested elsewhere than in the file of their name.
 TESTED_ELSEWHERE: dict[str, str] = {
     "": "test_public_names.py",
+    # What holds a cluster up shows in the cluster alone: namespaces, daemons, and that nothing is left of them.
+    "testing._control": "testing/test_cluster.py",
+    "testing._daemon": "testing/test_cluster.py",
+    "testing._errors": "testing/test_cluster.py",
+    "testing._keeper": "testing/test_cluster.py",
+    "testing._node": "testing/test_cluster.py",
+    "testing._syscalls": "testing/test_cluster.py",
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import pytest
 
-from aiocpg import Opening
+from aiocpg import Opening, UsageError
 from aiocpg._opening import caller
 
 pytestmark = pytest.mark.anyio
@@ -74,13 +74,48 @@ async def test_async_with_tells_the_object_of_the_error() -> None:
 
 
 async def test_each_use_opens_anew() -> None:
-    """Nested uses of one opening close in the order of nesting."""
+    """One opening can be used again when the use before is over."""
     log: list[str] = []
-    twice = opening(log)
-    async with twice as outer, twice as inner:
-        assert outer is not inner
-    await twice
-    assert log == ["open", "open", "close well", "close well", "open"]
+    door = opening(log)
+    async with door as first:
+        pass
+    async with door as second:
+        assert second is not first
+    assert log == ["open", "close well"] * 2
+
+
+async def test_second_entry_is_refused_while_the_first_lasts() -> None:
+    """Two tasks that leave in any order could otherwise close each other's object."""
+    log: list[str] = []
+    door = opening(log)
+    async with door:
+        with pytest.raises(UsageError, match="entered twice"):
+            async with door:
+                pass
+    assert log == ["open", "close well"]
+
+
+async def test_opening_that_failed_or_was_cancelled_can_be_tried_again() -> None:
+    """Nothing of the attempt before is left."""
+    log: list[str] = []
+    attempts: list[int] = []
+
+    async def open_() -> Door:
+        attempts.append(len(attempts))
+        await anyio.lowlevel.checkpoint()
+        if len(attempts) == 2:
+            raise KeyError
+        return Door(log)
+
+    stubborn = Opening(open_)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await stubborn.__aenter__()
+    with pytest.raises(KeyError):
+        await stubborn.__aenter__()
+    async with stubborn:
+        pass
+    assert (attempts, log) == ([0, 1, 2], ["open", "close well"])
 
 
 def test_caller_is_the_nearest_frame_outside_the_package() -> None:

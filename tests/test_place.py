@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 
-import anyio
 import pytest
 
 from aiocpg import ConnectionClosedError, ForkedError, UsageError
 from aiocpg._loop import current_port
 from aiocpg._place import Place
 from aiocpg.testing import ClusterNode
-from support.handles import finish, python
+from support.handles import ended, finish, python
 from support.loops import Backend
-from support.running import in_thread, run_in
+from support.running import gone, in_thread, run_in
 
 pytestmark = pytest.mark.anyio
 
@@ -121,19 +121,19 @@ def test_forked_child_is_refused_and_the_parent_goes_on(node: ClusterNode, loop:
 
 
 LIVING_CHILD = """
-import anyio, os, signal, sys
+import anyio, os, signal
 from aiocpg import connect
 
 async def main():
     cpg = await connect()
     await cpg.join("group")
-    if not os.fork():
+    child = os.fork()
+    if not child:
         signal.alarm(60)
-        os.close(1)
+        os.closerange(0, 3)
         signal.pause()
-    print("joined", flush=True)
-    sys.stdin.readline()
-    os.kill(os.getpid(), signal.SIGKILL)
+    print(child, flush=True)
+    await anyio.sleep_forever()
 
 anyio.run(main)
 """
@@ -141,19 +141,13 @@ anyio.run(main)
 
 async def test_member_goes_when_its_process_dies_though_a_fork_of_it_lives(node: ClusterNode) -> None:
     """The child has closed what it inherited, so the daemon sees the parent go."""
-    process = python(LIVING_CHILD, node=node)
-    try:
-        async with node.connect() as cpg:
+    async with node.connect() as cpg:
+        with ended(python(LIVING_CHILD, node=node)) as process:
             assert process.stdout is not None
-            assert process.stdin is not None
-            process.stdout.readline()
+            child = int(process.stdout.readline())
             assert [member.pid for member in await cpg.members("group")] == [process.pid]
-            process.stdin.write("die\n")
-            process.stdin.flush()
-            process.wait(30)
-            with anyio.fail_after(30):
-                while await cpg.members("group"):
-                    await anyio.sleep(0.01)
-    finally:
-        os.killpg(os.getpgid(process.pid), 0)
-        process.kill()
+        assert process.returncode == -signal.SIGKILL
+        try:
+            await gone(cpg, "group")
+        finally:
+            os.kill(child, signal.SIGKILL)  # would be an error if it had not lived

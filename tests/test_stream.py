@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from aiocpg import BusyError, ConnectionLostError, ForkedError, Stream
+from aiocpg import BusyError, ConnectionLostError, ForkedError, Stream, UsageError
 from aiocpg._state.inbox import Inbox
 from support.running import Ticker, turns
 
@@ -24,7 +24,7 @@ class Source:
 
     def __init__(self, usable: Callable[[], None] = lambda: None) -> None:
         self.taken = 0
-        self.inbox: Inbox[int] = Inbox(1 << 30, lambda: [])
+        self.inbox: Inbox[int] = Inbox(1 << 30, list)
         self.stream: Stream[int] = Stream(self.inbox, "events()", usable, self._count)
 
     def put(self, *events: int) -> None:
@@ -189,6 +189,19 @@ async def test_stream_is_refused_where_it_must_not_be_used() -> None:
     with pytest.raises(ForkedError):
         await source.stream.receive_batch()
     assert source.taken == 0
+    await source.stream.aclose()  # in a forked child closing does nothing
+
+
+async def test_closing_is_refused_in_another_loop() -> None:
+    """It would wake a reader there."""
+
+    def refuse() -> None:
+        raise UsageError("elsewhere")
+
+    source = Source(refuse)
+    with pytest.raises(UsageError, match="elsewhere"):
+        await source.stream.aclose()
+    assert not source.inbox.has_something
 
 
 async def test_taking_is_told_not_waiting() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from typing import NoReturn
 
 import anyio
 import pytest
 
+from aiocpg import EngineUnavailableError
 from aiocpg._loop import LoopPort, current_port
 from aiocpg._threads import BlockingCall, start_thread
 from support.handles import finish, python
@@ -150,6 +152,19 @@ def test_result_is_discarded_when_the_loop_has_ended(anyio_backend: Backend) -> 
         if thread.name == "aiocpg-job":
             thread.join(30)
     assert job.discarded == ["answer"]
+
+
+async def test_thread_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call was not made, and it may be tried again."""
+
+    def start(thread: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(EngineUnavailableError, match="no thread could be started") as caught:
+        await BlockingCall(current_port(), fail, "fail").wait()
+    assert caught.value.transient
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_stuck_call_does_not_keep_the_interpreter_from_exiting() -> None:

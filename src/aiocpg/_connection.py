@@ -66,9 +66,10 @@ class Connection:
         Cancelling gives the membership up; others may see us come and go.
 
         Args:
-            name: 1 to 127 bytes, or text that has so many in UTF-8. A trailing NUL is kept. max_buffered_bytes: What
-            may pile up for the first reader, and the budget of each iterator unless it is given its own:
-                payload + 256 bytes per event. 0 for a member that only sends.
+            name: 1 to 127 bytes, or text that has so many in UTF-8. A trailing NUL is kept.
+            max_buffered_bytes: What may pile up for the first reader, and the budget of each iterator unless it is
+                given its own: payload + 256 bytes per event. 0 for a member that only sends: nothing is kept for the
+                first reader, and iterators have 64 MiB.
 
         Raises:
             GroupNameError: The name cannot be used.
@@ -150,7 +151,11 @@ class Connection:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        if self._session.place.is_in_child():
+            return  # there is no loop here to wait in, and the connection is the parent's
+        # Shielded, as a group's block is: leaving is what a cancelled task still owes its groups. It is bounded.
+        with anyio.CancelScope(shield=True):
+            await self.aclose()
 
     def __repr__(self) -> str:
         session = self._session
@@ -205,8 +210,8 @@ def connect_entering(
             engine = await engines.open_engine(chosen, port, daemon_uid=daemon_uid, enter=enter)
             return Connection(Session(engine, port, opened_at), close_timeout)
         raise EngineUnavailableError(
-            f"{chosen} did not answer within {connect_timeout:g} s",
-            "the daemon is stopped, overloaded or forming a ring: try again, or look at its log",
+            f"{chosen} did not let us in within {connect_timeout:g} s",
+            "the daemon is stopped, overloaded, starting or forming a ring: try again, or look at its log",
             transient=True,
         )
 

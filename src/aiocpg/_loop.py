@@ -83,8 +83,10 @@ class LoopEnd:
         try:
             yield
         finally:
-            if self._callback is not None:
-                self._callback()
+            # Let go of it first: what it does may well cancel this, and a generator cannot be closed while it runs.
+            callback, self._callback = self._callback, None
+            if callback is not None:
+                callback()
 
     def cancel(self) -> None:
         """Do not call. Repeating does nothing."""
@@ -174,31 +176,36 @@ class AsyncioPort(LoopPort):
 
 
 class _TrioTask(Timer):
-    """A system task that can be cancelled. What it runs must not raise, or trio as a whole would end."""
+    """A system task that can be cancelled. An error would end trio as a whole, so it goes to ``crashed``."""
 
-    def __init__(self, run: Callable[[], Awaitable[None]], name: str) -> None:
+    def __init__(self, run: Callable[[], Awaitable[None]], name: str, crashed: Crashed) -> None:
         import trio  # noqa: PLC0415 - trio is optional, and here it is running
 
         self._scope = trio.CancelScope()
         self._run = run
+        self._crashed = crashed
         trio.lowlevel.spawn_system_task(self._main, name=name)
 
     async def _main(self) -> None:
         with self._scope:
-            await self._run()
+            try:
+                await self._run()
+            except Exception as error:  # noqa: BLE001 - the owner is told
+                self._crashed(error)
 
     def cancel(self) -> None:
         self._scope.cancel()
 
 
 class _TrioWatch(Watch):
-    def __init__(self, fd: int, on_readable: Callback, on_writable: Callback) -> None:
+    def __init__(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> None:
         self._fd = fd
         self._on_readable = on_readable
         self._on_writable = on_writable
         self._open = True
         self._writer: _TrioTask | None = None
-        self._reader = _TrioTask(self._read, "aiocpg reader")
+        self._crashed = crashed
+        self._reader = _TrioTask(self._read, "aiocpg reader", crashed)
 
     async def _read(self) -> None:
         import trio  # noqa: PLC0415 - see _TrioTask
@@ -213,7 +220,7 @@ class _TrioWatch(Watch):
 
     def want_writable(self) -> None:
         if self._open and self._writer is None:
-            self._writer = _TrioTask(self._write, "aiocpg writer")
+            self._writer = _TrioTask(self._write, "aiocpg writer", self._crashed)
 
     async def _write(self) -> None:
         import trio  # noqa: PLC0415 - see _TrioTask
@@ -250,7 +257,7 @@ class TrioPort(LoopPort):
         return trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token
 
     def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:
-        return _TrioWatch(fd, _running(on_readable, crashed), _running(on_writable, crashed))
+        return _TrioWatch(fd, _running(on_readable, crashed), _running(on_writable, crashed), crashed)
 
     def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
         import trio  # noqa: PLC0415 - see _TrioTask
@@ -261,7 +268,7 @@ class TrioPort(LoopPort):
             await trio.sleep(delay)
             run()
 
-        return _TrioTask(wait, "aiocpg timer")
+        return _TrioTask(wait, "aiocpg timer", crashed)
 
     def call_from_thread(self, callback: Callback) -> None:
         self._token.run_sync_soon(callback)
@@ -274,8 +281,10 @@ class TrioPort(LoopPort):
 
 def current_port() -> LoopPort:
     """The port of the running loop. Raises RuntimeError where none runs."""
-    trio: Any = sys.modules.get("trio")
+    # Asked of the finished module: another thread may just be importing trio.
+    lowlevel: Any = sys.modules.get("trio.lowlevel")
+    in_trio_task = getattr(lowlevel, "in_trio_task", None)
     # trio first: as a guest it runs inside an asyncio loop, and then the task at hand is trio's.
-    if trio is not None and trio.lowlevel.in_trio_task():
-        return TrioPort(trio.lowlevel.current_trio_token())
+    if in_trio_task is not None and in_trio_task():
+        return TrioPort(lowlevel.current_trio_token())
     return AsyncioPort(asyncio.get_running_loop())

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from types import FrameType, TracebackType
 from typing import Any, Generic, TypeVar
 
+from aiocpg.errors import UsageError
+
 T = TypeVar("T", bound="AbstractAsyncContextManager[Any]")
 
 
@@ -16,25 +18,35 @@ class Opening(Generic[T]):
     An object about to be opened.
 
     ``await`` it to have the object, which then is yours to close; or enter it with ``async with``, which closes.
-    Nothing happens before one or the other. Each use opens anew.
+    Nothing happens before one or the other. Each use opens anew; one ``async with`` at a time.
     """
 
     def __init__(self, open_: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._open = open_
-        self._entered: list[T] = []
+        self._is_entered = False
+        self._entered: T | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self._open().__await__()
 
     async def __aenter__(self) -> T:
-        opened = await self._open()
-        self._entered.append(opened)
+        if self._is_entered:
+            raise UsageError("entered twice at once; call connect() or join() for each `async with`")
+        self._is_entered = True
+        try:
+            self._entered = opened = await self._open()
+        except BaseException:
+            self._is_entered = False
+            raise
         return opened
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._entered.pop().__aexit__(exc_type, exc, traceback)
+        entered, self._entered = self._entered, None
+        self._is_entered = False
+        if entered is not None:
+            await entered.__aexit__(exc_type, exc, traceback)
 
 
 def caller() -> str:

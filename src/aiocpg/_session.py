@@ -56,6 +56,9 @@ class Session:
         log.warning("! %s", error)
         self.error = error
         self.rings.end(error)
+        # The engine has given everything back, and each group hears of its own loss: nothing is open any more.
+        self._end.cancel()
+        self.lag.stop()
 
     def check_open(self) -> None:
         """Raise why nothing new can be done, if so."""
@@ -69,6 +72,9 @@ class Session:
         """Become a member."""
         self.check_open()
         membership = await self.engine.join(name)
+        if self.is_closed:  # while the engine's answer was on its way
+            membership.abandon()
+            raise ConnectionClosedError
         life = Life(membership, self.place, max_buffered_bytes, self._forget)
         self._lives[life] = opened_at
         try:
@@ -81,13 +87,13 @@ class Session:
         self._lives.pop(life, None)
 
     async def aclose(self, seconds: float) -> None:
-        """Leave all groups and close, within so many seconds; what then still waits is given up."""
+        """Leave all groups and close, within so many seconds. What still waits then, or when cancelled, is given up."""
         if self.is_closed or self.place.is_in_child():
             return
         self.place.check()
         self.is_closed = True
         try:
-            with anyio.move_on_after(seconds, shield=True):
+            with anyio.move_on_after(seconds):
                 await self._leave_all()
                 await self.engine.aclose()
         finally:
@@ -96,7 +102,7 @@ class Session:
     async def _leave_all(self) -> None:
         async with anyio.create_task_group() as tasks:
             for life in list(self._lives):
-                tasks.start_soon(life.leave)
+                tasks.start_soon(_leave, life)
 
     def abandon(self) -> None:
         """Give everything up at once."""
@@ -112,18 +118,33 @@ class Session:
         return () if self._ring is None else (self._ring,)
 
     def _loop_ended(self) -> None:
-        for life, opened_at in self._lives.items():
-            self._warn(
-                f"group {life.membership.name!r} was still open when its event loop ended; joined at {opened_at}"
-            )
-        self._warn(f"a connection was still open when its event loop ended; opened at {self._opened_at}")
-        self.abandon()
+        if self.place.is_in_child():
+            return  # the loop and what is in it are the parent's
+        ended = "was still open when its event loop ended"
+        try:
+            for life, opened_at in self._lives.items():
+                self._warn(f"group {life.membership.name!r} {ended}; joined at {opened_at}")
+            self._warn(f"a connection {ended}; opened at {self._opened_at}")
+        finally:
+            self.abandon()  # also where warnings are errors
 
     def __del__(self) -> None:
         # Only a loop that was thrown away without being shut down leads here: until then the loop holds us.
-        if not getattr(self, "is_closed", True) and not self.place.is_in_child():
+        if getattr(self, "is_closed", True) or self.error is not None or self.place.is_in_child():
+            return
+        self.is_closed = True
+        try:
             self._warn(f"a connection was never closed; opened at {self._opened_at}")
+        finally:
             self.engine.abandon()
 
     def _warn(self, text: str) -> None:
         warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
+
+
+async def _leave(life: Life) -> None:
+    try:
+        await life.leave()
+    except CPGError as error:
+        # It was given up, which is what closing wants; the other groups still leave in order.
+        log.warning("! %r could not be left: %s", life.membership.name, error)

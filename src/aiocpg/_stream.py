@@ -5,6 +5,7 @@ Asynchronous iterators over an inbox: waiting, fairness and the rule of one read
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -12,7 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocpg._state.inbox import Inbox
-from aiocpg.errors import BusyError
+from aiocpg.errors import BusyError, ForkedError
 
 FAIR_CALLS = 64
 """A call that need not wait still lets the loop run once in so many."""
@@ -39,6 +40,7 @@ class Stream(Generic[T]):
         self._usable = usable
         self._taken = taken
         self._fair = FAIR_CALLS
+        self._is_read = False
 
     def __aiter__(self) -> Stream[T]:
         return self
@@ -71,7 +73,9 @@ class Stream(Generic[T]):
 
     async def aclose(self) -> None:
         """Stop collecting and drop what was not read; a waiting reader gets the end. Repeating does nothing."""
-        self._inbox.clear()
+        with suppress(ForkedError):
+            self._usable()
+            self._inbox.clear()
 
     async def __aenter__(self) -> Stream[T]:
         return self
@@ -83,25 +87,26 @@ class Stream(Generic[T]):
 
     async def _ready(self) -> None:
         self._usable()
-        inbox = self._inbox
-        if inbox.arrived is not None:
+        if self._is_read:
             raise BusyError(self._name)
-        if inbox.has_something:
-            self._fair -= 1
-            if self._fair <= 0:
-                # The yield stands before the event is taken, so that a cancellation here loses nothing.
-                self._fair = FAIR_CALLS
-                await anyio.lowlevel.checkpoint()
-        while not inbox.has_something:
-            await self._wait()
+        self._fair -= 1
+        if self._fair <= 0 or not self._inbox.has_something:
+            self._is_read = True
+            try:
+                await self._wait()
+            finally:
+                self._is_read = False
         self._taken()
 
     async def _wait(self) -> None:
-        if self._inbox.arrived is not None:
-            raise BusyError(self._name)
         self._fair = FAIR_CALLS
-        self._inbox.arrived = arrived = anyio.Event()
-        try:
-            await arrived.wait()
-        finally:
-            self._inbox.arrived = None
+        inbox = self._inbox
+        if inbox.has_something:
+            # The yield stands before the event is taken, so that a cancellation here loses nothing.
+            await anyio.lowlevel.checkpoint()
+        while not inbox.has_something:
+            inbox.arrived = arrived = anyio.Event()
+            try:
+                await arrived.wait()
+            finally:
+                inbox.arrived = None

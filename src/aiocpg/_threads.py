@@ -15,19 +15,37 @@ from typing import Generic, TypeVar
 import anyio
 
 from aiocpg._loop import LoopPort
+from aiocpg.errors import EngineUnavailableError
 
 T = TypeVar("T")
 
 
-def _nothing() -> None: ...
+def nothing() -> None:
+    """Do nothing; for callers that have nothing to do."""
 
 
 def _keep(result: object) -> None: ...
 
 
+class NoThreadError(EngineUnavailableError):
+    """No thread could be started: too many of them, or the interpreter is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("no thread could be started for a call to corosync", "look at the limits (ulimit -u)", True)
+        self.args = ()
+
+
 def start_thread(run: Callable[[], object], name: str) -> None:
-    """Run something on a daemon thread and forget it; ``run`` must not raise."""
-    threading.Thread(target=run, name=f"aiocpg-{name}", daemon=True).start()
+    """
+    Run something on a daemon thread and forget it; ``run`` must not raise.
+
+    Raises:
+        NoThreadError: It did not even begin.
+    """
+    try:
+        threading.Thread(target=run, name=f"aiocpg-{name}", daemon=True).start()
+    except RuntimeError as error:
+        raise NoThreadError from error
 
 
 class BlockingCall(Generic[T]):
@@ -48,7 +66,7 @@ class BlockingCall(Generic[T]):
         job: Callable[[], T],
         name: str,
         *,
-        abandon: Callable[[], object] = _nothing,
+        abandon: Callable[[], object] = nothing,
         discard: Callable[[T], object] = _keep,
     ) -> None:
         self._port = port
@@ -63,7 +81,13 @@ class BlockingCall(Generic[T]):
         self._error: BaseException | None = None
 
     async def wait(self) -> T:
-        """Start the call and wait for it. Cancelling abandons it: its result goes to ``discard``."""
+        """
+        Start the call and wait for it. Cancelling abandons it: its result goes to ``discard``.
+
+        Raises:
+            NoThreadError: The call was not made.
+            BaseException: What the call raised.
+        """
         start_thread(self._run, self._name)
         try:
             await self._settled.wait()
@@ -114,7 +138,7 @@ class BlockingCall(Generic[T]):
             outcome, self._outcome = self._outcome, None
         if outcome is None:
             self._abandon()
-        else:
+        elif self._discard is not _keep:
             start_thread(lambda: self._throw_away(outcome), self._name)
 
     def _throw_away(self, outcome: Callable[[], T]) -> None:

@@ -91,6 +91,7 @@ class Program:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self} does not end") from None
         self._reader.join(PATIENCE)
+        assert not [line for line in self.lines if line.startswith(("Traceback", "Exception ignored"))], str(self)
         return status
 
     def interrupt(self) -> None:

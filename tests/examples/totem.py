@@ -18,8 +18,8 @@ from aiocpg import Address
 
 Letter: TypeAlias = tuple[Any, ...]
 
-MOST_LOST = 40
-"""Letters of one node that another one misses after the two have met, at the most."""
+LOST = (0, 0, 1, 5, 40)
+"""How many letters of one node another one misses after the two have met: one of these."""
 
 
 class Machine(Protocol):
@@ -161,7 +161,7 @@ class Totem:
         for one in side.nodes:
             for other in side.nodes:
                 if not any({one, other} <= ring.nodes for ring in before):
-                    side.deaf[one, other] = chance.randrange(MOST_LOST)
+                    side.deaf[one, other] = chance.choice(LOST)
         side.processes = [process for part in parts for process in part]
         if side.processes:
             side.append_view(is_merge=len(parts) > 1)

@@ -1,8 +1,8 @@
 """
 A campaign of cancellations: senders, readers and members that come and go, each call cancelled at a random moment.
 
-Cancelling is done as programs do it: with ``Task.cancel()`` on asyncio and uvloop, with cancel scopes everywhere. What a
-call promises when it is cancelled is what is checked in the end: nothing lost, nothing doubled, nothing out of order.
+Cancelling is done as programs do it: with ``Task.cancel()`` on asyncio and uvloop, with cancel scopes everywhere. What
+a call promises when it is cancelled is checked in the end: nothing lost, nothing doubled, nothing out of order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from support.loops import running_loop
 Call = Callable[[], Awaitable[Any]]
 
 MOMENT = {"join": 0.3, "leave": 0.1, "send sure": 0.1}
-"""Seconds that a call has at the most until it is cancelled, where they are not :data:`SHORT`: about twice what it takes."""
+"""Seconds that a call has at the most until it is cancelled, if not :data:`SHORT`: about twice what it takes."""
 
 SHORT = 0.02
 

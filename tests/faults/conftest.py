@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
+from faults.watching import Measured
 from support.loops import BACKENDS
-
-Measured: TypeAlias = Callable[[str, float, str], None]
-"""Takes the name, value and unit of something measured."""
 
 
 @pytest.fixture(scope="module", params=[BACKENDS["asyncio"]], ids=["asyncio"])
@@ -24,7 +22,8 @@ def measured(record_property: Callable[[str, object], None]) -> Measured:
     """Provide a function that records a measurement; nothing is asserted of it."""
 
     def record(name: str, value: float, unit: str) -> None:
-        record_property(f"measured: {name}", f"{value:,.4g} {unit}")
+        text = str(value) if isinstance(value, int) else f"{value:.4g}"
+        record_property(f"measured: {name}", f"{text} {unit}".rstrip())
 
     return record
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aiocpg.testing import ClusterNode
-from faults.conftest import Measured
 from faults.cycling import Footprint, cycle
+from faults.watching import Measured
 from support.loops import BACKENDS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]

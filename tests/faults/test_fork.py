@@ -20,7 +20,7 @@ on_both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_child_gets_errors_and_the_parent_goes_on_when_a_process_forks_with_open_groups(
     node: ClusterNode, loop: str
 ) -> None:
-    """Every call in the child is refused, closing there does nothing; the parent's traffic goes on, its view unchanged."""
+    """Every call in the child is refused, closing there does nothing; the parent's traffic and view go on."""
     assert finish(programs.start(node, "forker", loop, "calls")) == "well\n"
 
 

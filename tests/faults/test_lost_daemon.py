@@ -1,9 +1,8 @@
-"""A daemon that dies ends every iterator and every waiting call with ``ConnectionLostError``, and then no core is burnt."""
+"""A daemon that dies ends every iterator and waiting call with ``ConnectionLostError``, and then no core is burnt."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -12,8 +11,18 @@ import pytest
 from aiocpg import Connection, ConnectionLostError, EngineUnavailableError, Event, Group, Message, StatusError, lowlevel
 from aiocpg.engine._libcpg import binding
 from aiocpg.testing import ClusterNode
-from faults.conftest import Measured
-from faults.watching import PATIENCE, Waiters, read_on, repeat, ticking
+from faults.everything import (
+    DEATHS,
+    Calls,
+    Deadly,
+    all_lost,
+    busy_calls,
+    everything_raises,
+    going_well,
+    iterators,
+    no_core_is_burnt,
+)
+from faults.watching import PATIENCE, Measured, Waiters, read_on, repeat
 from support.handles import open_member
 from support.loops import BACKENDS
 
@@ -23,74 +32,7 @@ MAX_ATOMIC = 1_047_552
 
 on_all_loops = pytest.mark.parametrize("anyio_backend", BACKENDS.values(), ids=BACKENDS.keys())
 
-Deadly = Callable[[ClusterNode], None]
-
-
-def stop_and_kill(node: ClusterNode) -> None:
-    """Have the daemon hang before it dies."""
-    node.stop()
-    node.kill()
-
-
-DEATHS = {"killed": ClusterNode.kill, "terminated": ClusterNode.terminate, "stopped-and-killed": stop_and_kill}
 deaths = pytest.mark.parametrize("die", DEATHS.values(), ids=DEATHS.keys())
-
-
-def iterators(cpg: Connection, group: Group) -> Mapping[str, Callable[[], Awaitable[Any]]]:
-    """Return a task for each kind of iterator."""
-    streams = {"events": group.events(), "messages": group.messages(), "changes": group.changes()}
-    more = {"views": group.views(), "rings": cpg.rings(), "the group": aiter(group)}
-    return {name: lambda stream=stream: read_on(stream) for name, stream in (streams | more).items()}
-
-
-def busy_calls(cpg: Connection, group: Group) -> Mapping[str, Callable[[], Awaitable[Any]]]:
-    """Return tasks that make each kind of call all the time."""
-
-    async def join_and_leave() -> None:
-        async with cpg.join(b"comes-and-goes"):
-            pass
-
-    return {
-        "mcast": lambda: repeat(lambda: group.mcast(bytes(1000))),
-        "mcast_many": lambda: repeat(lambda: group.mcast_many([bytes(100)] * 100)),
-        "mcast_confirmed": lambda: repeat(lambda: group.mcast_confirmed(b"x")),
-        "members": lambda: repeat(lambda: cpg.members(b"busy")),
-        "join and leave": lambda: repeat(join_and_leave),
-    }
-
-
-async def all_lost(waiters: Waiters, died: float, measured: Measured, *, returned: int = 0) -> None:
-    """Wait for the end of every call; each must be the loss of the connection, but for those that had returned before."""
-    ends = {name: end for name, end in (await waiters.all_ended()).items() if end[0] is not None}
-    assert len(waiters.ends) - len(ends) == returned
-    others = {name: end for name, (end, _) in ends.items() if not isinstance(end, ConnectionLostError)}
-    assert not others
-    last = max(ends, key=lambda name: ends[name][1])
-    measured(f"until the last call ended ({last})", (ends[last][1] - died) * 1000, "ms")
-
-
-async def no_core_is_burnt(measured: Measured) -> None:
-    """Look at the processor while nothing is to be done."""
-    async with ticking() as ticker:
-        await ticker.advance(50)
-        measured("share of a core used afterwards", ticker.load * 100, "%")
-        assert ticker.load < 0.25
-
-
-async def everything_raises(cpg: Connection, group: Group) -> None:
-    """Make every call; it must say that the connection is lost. Leaving and closing is quiet."""
-    calls = {"mcast": lambda: group.mcast(b""), "mcast_many": lambda: group.mcast_many([b""])}
-    calls |= {"mcast_confirmed": lambda: group.mcast_confirmed(b""), "members": lambda: cpg.members(b"busy")}
-    calls |= {"groups": cpg.groups, "read": lambda: anext(group.events())}
-    for call in calls.values():
-        with pytest.raises(ConnectionLostError):
-            await call()
-    with pytest.raises(ConnectionLostError):
-        await cpg.join(b"busy")
-    with pytest.raises(ConnectionLostError):
-        cpg.rings()
-    await group.leave()
-    await cpg.aclose()
 
 
 @on_all_loops
@@ -111,15 +53,6 @@ async def test_everything_ends_when_the_daemon_dies_at_work(
         await all_lost(waiters, time.monotonic(), measured)
         await no_core_is_burnt(measured)
         await everything_raises(cpg, group)
-
-
-async def going_well(group: Group) -> None:
-    """Wait until traffic has flowed for a while."""
-    messages = group.messages()
-    with anyio.fail_after(PATIENCE):
-        for _ in range(1000):
-            await anext(messages)
-    await messages.aclose()
 
 
 @on_all_loops
@@ -143,7 +76,7 @@ async def test_waiting_calls_end_when_a_stopped_daemon_is_killed(fresh_node: Clu
         await everything_raises(cpg, group)
 
 
-def waiting_calls(cpg: Connection, group: Group) -> Mapping[str, Callable[[], Awaitable[Any]]]:
+def waiting_calls(cpg: Connection, group: Group) -> Calls:
     """Return calls that have to wait while the daemon is stopped."""
 
     async def join() -> None:
@@ -203,7 +136,7 @@ def fill_the_ring(naive: lowlevel.Handle) -> int:
 async def engine_says_congested(group: Group) -> None:
     """Wait until the send side has met congestion: its own window has let one message too many through by then."""
     with anyio.fail_after(PATIENCE):
-        while not group._pump.sender._overdraft:  # noqa: ASYNC110, SLF001 - nothing public tells
+        while not group._pump.sender._overdraft:  # noqa: ASYNC110 - nothing public tells
             await anyio.sleep(0.05)
         await anyio.sleep(0.2)
 

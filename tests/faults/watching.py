@@ -5,17 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
 from aiocpg import CPGError
+
+Measured: TypeAlias = Callable[[str, float, str], None]
+"""Takes the name, value and unit of something measured; the fixture ``measured`` is one."""
 
 PATIENCE = 30
 """Seconds until a test gives up waiting."""
 
 TICK = 0.01
 """Seconds between two ticks."""
+
+
+async def until(condition: Callable[[], object], pause: float = TICK) -> None:
+    """Wait for something that nothing announces."""
+    with anyio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - there is no event, that is what this is for
+            await anyio.sleep(pause)
 
 
 class Ticker:
@@ -47,9 +57,7 @@ class Ticker:
     async def advance(self, ticks: int) -> None:
         """Wait until it has ticked so many times more."""
         goal = self.ticks + ticks
-        with anyio.fail_after(PATIENCE):
-            while self.ticks < goal:  # noqa: ASYNC110 - it is the clock that is looked at
-                await anyio.sleep(TICK)
+        await until(lambda: self.ticks >= goal)
 
     @property
     def load(self) -> float:
@@ -97,10 +105,10 @@ class Waiters:
 
     async def all_ended(self) -> Mapping[str, tuple[object, float]]:
         """Wait until every call has ended; return how."""
-        with anyio.move_on_after(PATIENCE):
-            while self._names - set(self.ends):  # noqa: ASYNC110 - many tasks, none of which is to know of this one
-                await anyio.sleep(TICK)
-        assert not self._names - set(self.ends), f"still waiting: {sorted(self._names - set(self.ends))}"
+        try:
+            await until(lambda: self._names == set(self.ends))
+        except TimeoutError:
+            raise AssertionError(f"still waiting: {sorted(self._names - set(self.ends))}") from None
         return self.ends
 
 

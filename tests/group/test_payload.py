@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -11,14 +12,15 @@ from hypothesis import strategies as st
 from aiocpg import Buffer, MessageTooBigError
 from aiocpg._group._payload import all_checked, joined
 
-BUFFERS = st.one_of(st.binary(), st.binary().map(bytearray), st.binary().map(memoryview))
+MAKERS: list[Callable[[bytes], Buffer]] = [bytes, bytearray, memoryview]
+BUFFERS = st.builds(lambda make, data: make(data), st.sampled_from(MAKERS), st.binary())
 NUMBERS = memoryview(array("I", [1, 2, 3, 4]))
 
 
 @given(st.lists(BUFFERS, max_size=5))
 def test_pieces_make_one_message(buffers: list[Buffer]) -> None:
     """Whatever they are; none at all is the empty message."""
-    data = joined(buffers, None)
+    data = joined(buffers, 10**6)
     assert type(data) is bytes
     assert data == b"".join(bytes(buffer) for buffer in buffers)
 
@@ -46,6 +48,13 @@ def test_limit_is_for_all_pieces_together() -> None:
     with pytest.raises(MessageTooBigError) as caught:
         joined((b"a" * 6, bytearray(b"b" * 5)), 10)
     assert (caught.value.size, caught.value.limit, caught.value.index) == (11, 10, None)
+
+
+def test_refusal_copies_nothing() -> None:
+    """Five gigabytes in pieces are counted, not made."""
+    with pytest.raises(MessageTooBigError) as caught:
+        joined([bytes(1 << 20)] * 5000, 1 << 32)
+    assert caught.value.size == 5000 << 20
 
 
 def test_batch_tells_which_message_is_too_big() -> None:

@@ -100,7 +100,7 @@ async def test_loss_of_the_daemon_reaches_everybody(mortal: ClusterNode, doomed:
     assert doomed.view.members == (doomed.me,)
 
 
-async def test_leaving_after_a_loss_returns_at_once(mortal: ClusterNode, doomed: Group, no_leaks: None) -> None:
+async def test_leaving_after_a_loss_returns_at_once(mortal: ClusterNode, doomed: Group) -> None:
     """Who leaves a lost group has what it wanted; so has a leave that waits when the daemon dies."""
     async with anyio.create_task_group() as tasks:
         mortal.stop()

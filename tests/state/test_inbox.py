@@ -132,9 +132,12 @@ def test_error_comes_behind_what_is_there_each_time_anew() -> None:
     box.end(error)
     box.end()
     assert box.take_all() == [1]
-    raised = [pytest.raises(ConnectionLostError, call).value for call in (box.take, box.take_all)]
-    assert all(one is not error for one in raised)
-    assert raised[0] is not raised[1]
+    raised: list[CPGError] = [error]
+    for call in (box.take, box.take_all):
+        with pytest.raises(ConnectionLostError, match="gone") as caught:
+            call()
+        raised.append(caught.value)
+    assert len({id(one) for one in raised}) == 3
 
 
 def test_loss_is_told_before_the_end() -> None:

@@ -9,7 +9,9 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 
+from aiocpg import Connection
 from aiocpg.testing import ClusterNode
 from support.loops import Backend
 
@@ -47,10 +49,17 @@ async def until(condition: Callable[[], object]) -> None:
             await anyio.sleep(0.001)
 
 
+async def gone(cpg: Connection, group: str) -> None:
+    """Wait until nobody is in a group."""
+    with anyio.fail_after(PATIENCE):
+        while await cpg.members(group):  # noqa: ASYNC110 - that is what this is for
+            await anyio.sleep(0.001)
+
+
 async def turns(count: int = 5) -> None:
     """Let the loop go round a few times, so that what is due has happened."""
     for _ in range(count):
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
 
 class Ticker:
@@ -68,7 +77,7 @@ class Ticker:
         """Count until cancelled."""
         while True:
             self.count += 1
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Child programs that talk in lines: started on a node, listened to, watched for the CPU they burn, ended in any case."""
+"""Child programs that talk in lines: started on a node, heard, watched for the CPU they burn, ended in any case."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NAIVE = HERE / "naive"
 OURS = HERE / "ours"
 
 DEAF_SECONDS = 0.7
-"""How long a program is given to answer before it is called deaf. One that is slow is called so too, so a test also shows that
-it was not deaf before."""
+"""How long a program is given to answer before it is called deaf. A slow one is called so too, so a test also shows
+that it was not deaf before."""
 
 BURNT_SECONDS = 0.5
 """CPU that a program must use up to be called spinning."""

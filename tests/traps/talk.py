@@ -8,8 +8,8 @@ import sys
 
 
 def say(*words: object) -> None:
-    """Tell the test something."""
-    print(*words, flush=True)
+    """Tell the test something, in one write: a forked child may speak at the same time."""
+    os.write(sys.stdout.fileno(), f"{' '.join(map(str, words))}\n".encode())
 
 
 def told() -> str:
@@ -18,7 +18,7 @@ def told() -> str:
 
 
 class Ears:
-    """Hears the test in the running loop: ``ping`` is answered as soon as the loop comes round, the rest is for :meth:`told`."""
+    """Hears the test in the running loop: answers ``ping`` when the loop comes round; the rest is for :meth:`told`."""
 
     def __init__(self) -> None:
         self._lines: asyncio.Queue[str] = asyncio.Queue()

@@ -24,7 +24,7 @@ async def group(fresh_node: ClusterNode) -> AsyncIterator[Group]:
 
 
 async def test_send_is_refused_when_this_side_is_no_member(fresh_node: ClusterNode, group: Group) -> None:
-    """What libcpg takes before the join and after the leave is lost; we send from the join on, and refuse afterwards."""
+    """What libcpg takes before the join and after the leave is lost; ours sends from the join on, then refuses."""
     with naive(fresh_node, "trap_04_not_joined") as wrapper:
         await wrapper.says("sent")
         await wrapper.says("sent")

@@ -1,6 +1,8 @@
-"""Trap 10: above max_atomic libcpg sends fragments, which a change interrupts, and invents an answer when the daemon dies."""
+"""Trap 10: above max_atomic libcpg sends fragments; a change interrupts them, a death has it invent its answer."""
 
 from __future__ import annotations
+
+import threading
 
 import anyio
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from aiocpg import ConnectionLostError, Group, MessageTooBigError
 from aiocpg.testing import ClusterNode
 from support.handles import wait_until
-from traps.child import naive, ours, ticking
+from traps.child import naive, ours, ticking, until
 
 pytestmark = pytest.mark.anyio
 
@@ -60,19 +62,18 @@ async def send_natively(group: Group) -> None:
 
 
 async def test_native_send_ends_with_the_loss_when_the_daemon_dies(fresh_node: ClusterNode) -> None:
-    """libcpg answers a naive sender with garbage; ours looks at the descriptor, and says that the connection is lost."""
+    """libcpg answers a naive sender with garbage; ours looks at the descriptor, and tells of the loss."""
     async with fresh_node.connect() as cpg, cpg.join("group") as group:
         with naive(fresh_node, "trap_10_native", 3 * LIMIT) as wrapper:
             await wrapper.says("member")
             fresh_node.stop()
-            wrapper.tell("go")
-            await wrapper.says("sending")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(expect_loss, group)
-                await anyio.wait_all_tasks_blocked()
+                await until(lambda: "aiocpg-mcast" in [thread.name for thread in threading.enumerate()])
+                wrapper.tell("go")
+                await wrapper.says("sending")
                 fresh_node.kill()
-                fresh_node.wait_gone()
-                # The loop stands still until libcpg has answered, so that its answer comes before the hang-up is seen.
+                # The loop stands still until libcpg has answered both, so that its answer comes before the hang-up.
                 wait_until(lambda: wrapper.has_said("status"))
             assert await wrapper.says("status") != "CS_ERR_LIBRARY"
 

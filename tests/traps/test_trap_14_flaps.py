@@ -39,7 +39,7 @@ class Place:
 
 
 async def test_ring_change_is_one_view_however_many_changes_it_is() -> None:
-    """Where neighbours are exchanged a naive member acts once on nearly nobody left, and once more; ours has one view."""
+    """Where neighbours are exchanged a naive member acts on a group that never was; ours has one view."""
     with CorosyncCluster(nodes=4) as cluster:
         async with AsyncExitStack() as stack:
             places = []

@@ -1,4 +1,4 @@
-"""Trap 16: a forked child shares the connection: it can end its parent's membership, or keep it alive after the parent."""
+"""Trap 16: a forked child shares the connection: it can end the parent's membership, or keep it alive after it."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from traps.child import naive
 
 pytestmark = pytest.mark.anyio
 
-BAD = ["", b"", "x" * 128, b"x" * 128, "ä" * 64]
-GOOD = ["x", "x" * 127, "ä" * 63, b"crmd\0", b"\0", b"\xff"]
+BAD: list[bytes | str] = ["", b"", "x" * 128, b"x" * 128, "ä" * 64]
+GOOD: list[bytes | str] = ["x", "x" * 127, "ä" * 63, b"crmd\0", b"\0", b"\xff"]
 
 
 async def test_empty_name_is_refused_because_it_makes_a_ghost(fresh_node: ClusterNode) -> None:
@@ -57,7 +57,7 @@ async def test_trailing_nul_is_kept(fresh_node: ClusterNode) -> None:
 
 
 async def test_leave_needs_no_name(fresh_node: ClusterNode) -> None:
-    """By a wrong name a naive member evicts another and becomes a ghost; ours has no name to get wrong, and tells the evicted."""
+    """A wrong name evicts another and makes a ghost; ours takes none, and tells who is evicted."""
     async with fresh_node.connect() as cpg:
         with naive(fresh_node, "trap_17_wrong_leave") as wrapper:
             assert await wrapper.says("evicted") == ""

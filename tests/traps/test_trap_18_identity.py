@@ -29,7 +29,7 @@ async def test_second_join_is_refused_at_once(fresh_node: ClusterNode) -> None:
 
 
 async def test_member_that_came_back_is_a_new_one(fresh_node: ClusterNode) -> None:
-    """Who compares addresses does not see a restart under the same pid; our views tell of the departure and the return."""
+    """Who compares addresses misses a return under the same pid; our views tell of departure and return."""
     with ours(fresh_node, "trap_18_returns") as member:
         await member.says("member")
         with naive(fresh_node, "trap_18_twice") as wrapper:

@@ -29,7 +29,7 @@ async def test_message_may_have_any_number_of_pieces(fresh_node: ClusterNode) ->
 
 
 async def test_small_stack_is_an_error_and_no_crash(fresh_node: ClusterNode) -> None:
-    """libcpg takes 1 MiB of stack from a thread that may not have it; ours says so, at the loop's start and at the call."""
+    """libcpg takes 1 MiB of stack that a thread may not have; ours says so, at the connect and at the call."""
     with naive(fresh_node, "trap_19_sizes", "stack") as wrapper:
         await wrapper.says("joined")
         assert await wrapper.ends() in CRASHES

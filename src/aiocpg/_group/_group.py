@@ -18,6 +18,9 @@ from aiocpg._state.inbox import MAX_BUFFERED_BYTES
 from aiocpg._stream import Stream
 from aiocpg.errors import CPGError
 
+MAX_NATIVE_SIZE = 2**32 - 1
+"""Bytes of a native message: libcpg counts them in 32 bits, and receivers would write past their memory beyond it."""
+
 log = logging.getLogger("aiocpg")
 
 
@@ -85,7 +88,7 @@ class Group:
         Args:
             buffers: The payload in pieces, 0 to :attr:`max_message_size` bytes in all; they may be reused once the call
                 returns.
-            native: Send a message of any size up to 4 GiB as libcpg does by itself, in fragments, for C peers that
+            native: Send a message of any size below 4 GiB as libcpg does by itself, in fragments, for C peers that
                 expect it. Slow; others' views may fall between the fragments, so that a member that joins meanwhile may
                 miss the message; libcpg prints to stderr while it waits.
 
@@ -147,7 +150,7 @@ class Group:
 
     async def _send(self, buffers: tuple[Buffer, ...], native: bool, confirmation: Confirmation | None) -> None:
         limit = self.max_message_size
-        data = joined(buffers, None if native else limit)
+        data = joined(buffers, MAX_NATIVE_SIZE if native else limit)
         if len(data) > limit:
             await self._pump.sender.send_native(data, confirmation)
         else:
@@ -158,12 +161,12 @@ class Group:
         Everything, in the agreed order: messages, configuration changes, rings, views.
 
         It begins here and now, not at the first read. Until somebody has read from the group, "here" is the join and
-        nothing that came since is missing; afterwards the membership in force comes first, then the next event.
-        Iterators are independent of each other.
+        nothing that came since is missing; afterwards the membership in force comes first, then the next event. On a
+        group that has ended it gives what nobody has read, then the end. Iterators are independent of each other.
 
         Args:
             max_buffered_bytes: What the iterator may hold unread, counted as payload + 256 bytes per event; what
-                ``join`` was given unless told.
+                ``join`` was given unless told, and 64 MiB where that was 0.
         """
         return self._open((), "events()", max_buffered_bytes)
 
@@ -208,6 +211,8 @@ class Group:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._life.place.is_in_child():
+            return  # there is no loop here to wait in, and the membership is the parent's
         # Shielded: leaving is what a cancelled task still owes the group. The bound cancels the leave, which closes
         # hard.
         with anyio.move_on_after(self._close_timeout, shield=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from aiocpg._group._pump import Pump
 from aiocpg._place import Place
 from aiocpg.engine._base import Membership
-from aiocpg.errors import ConnectionLostError, GroupClosedError
+from aiocpg.errors import ConnectionClosedError, ConnectionLostError, GroupClosedError
 
 
 class Life:
@@ -80,8 +80,8 @@ class Life:
         if not self.pump.ended:
             try:
                 await self.membership.leave()
-            except ConnectionLostError:
-                # Readers are told of the loss by the pump; for who leaves, gone is gone.
+            except (ConnectionLostError, ConnectionClosedError):
+                # Readers are told of the end by the pump; for who leaves, gone is gone.
                 await self.pump.until_ended()
 
     def abandon(self) -> None:

@@ -8,7 +8,7 @@ from aiocpg._events import Buffer
 from aiocpg.errors import MessageTooBigError
 
 
-def joined(buffers: Sequence[Buffer], limit: int | None) -> bytes:
+def joined(buffers: Sequence[Buffer], limit: int) -> bytes:
     """
     One message from its pieces.
 
@@ -25,7 +25,7 @@ def joined(buffers: Sequence[Buffer], limit: int | None) -> bytes:
         # The size is looked at before anything is copied: a refusal must not cost a gigabyte.
         size = sum(map(_size, buffers))
         data = b""
-    if limit is not None and size > limit:
+    if size > limit:
         raise MessageTooBigError(size, limit)
     return data or b"".join(map(_contiguous, buffers))
 

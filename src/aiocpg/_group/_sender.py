@@ -140,6 +140,8 @@ class Sender:
             await self._membership.mcast_native(data)
         except CPGError:
             self._sent.withdraw(data)
+            if self._ended is not None:  # it knows better why
+                raise self._ended.fresh() from None
             raise
 
     def delivered(self, own: Iterable[Message]) -> None:

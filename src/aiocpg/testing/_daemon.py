@@ -35,3 +35,8 @@ class Daemon:
         """Bytes of memory it has resident."""
         with open(f"/proc/{self.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def stands_still(self) -> bool:
+        """Whether it is stopped, or gone."""
+        with open(f"/proc/{self.pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] in {"T", "t", "Z", "X"}

@@ -235,8 +235,12 @@ class ClusterNode:
         self._running().send(signal.SIGTERM)
 
     def stop(self) -> None:
-        """SIGSTOP the daemon: it hangs, and the others lose it when its token timeout is over."""
-        self._running().send(signal.SIGSTOP)
+        """SIGSTOP the daemon; returns when it stands still. The others lose it when its token timeout is over."""
+        daemon = self._running()
+        daemon.send(signal.SIGSTOP)
+        # Any of its threads may be the one to take the signal; until that is scheduled the others run on.
+        while not daemon.stands_still():
+            time.sleep(_POLL_INTERVAL)
 
     def cont(self) -> None:
         """SIGCONT the daemon: it goes on, and finds its way back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import select
+from collections.abc import Callable
 from ctypes import CFUNCTYPE, POINTER, byref, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 CPG = ctypes.CDLL("libcpg.so.4")
@@ -42,7 +43,7 @@ def ignore(*_: object) -> None:
     """A callback."""
 
 
-def initialize(deliver: object = ignore) -> int:
+def initialize(deliver: Callable[..., None] = ignore) -> int:
     """Return a handle."""
     callbacks = Callbacks(DELIVER(deliver), CONFCHG(ignore))
     kept.append(callbacks)
@@ -61,7 +62,7 @@ def join(handle: int, name: bytes) -> int:
 
 def mcast(handle: int, *pieces: bytes) -> int:
     """Return the status."""
-    vector = (Piece * len(pieces))(*((piece, len(piece)) for piece in pieces))
+    vector = (Piece * len(pieces))(*(Piece(piece, len(piece)) for piece in pieces))
     return int(CPG.cpg_mcast_joined(handle, AGREED, vector, len(pieces)))
 
 

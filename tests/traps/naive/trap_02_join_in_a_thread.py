@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from aiocpg import lowlevel
 from talk import Ears, say
+
+from aiocpg import lowlevel
 
 
 async def main() -> None:

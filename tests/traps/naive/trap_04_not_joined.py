@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from aiocpg import ConfigurationChange, Guarantee, lowlevel
 from talk import say
 from wrapper import NaiveGroup
+
+from aiocpg import ConfigurationChange, Guarantee, lowlevel
 
 
 async def main() -> None:

@@ -6,10 +6,11 @@ import asyncio
 import sys
 from itertools import count
 
-from aiocpg import StatusError
-from aiocpg.lowlevel import Status
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import StatusError
+from aiocpg.lowlevel import Status
 
 TRIES = {"hundred": 100, "endless": None}
 

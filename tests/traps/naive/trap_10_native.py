@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from aiocpg import StatusError
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import StatusError
 
 
 async def main() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 
-from aiocpg import StatusError
-from aiocpg.lowlevel import Delivery, Status
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import StatusError
+from aiocpg.lowlevel import Delivery, Status
 
 THREADS = 4
 MESSAGES = 200

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from aiocpg import lowlevel
-from aiocpg.lowlevel import Delivery
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import lowlevel
+from aiocpg.lowlevel import Delivery
 
 NO_LIMIT = 1 << 31
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from aiocpg import ConfigurationChange
-from aiocpg.lowlevel import Delivery
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import ConfigurationChange
+from aiocpg.lowlevel import Delivery
 
 
 async def main() -> None:

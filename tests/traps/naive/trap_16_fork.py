@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 
-from aiocpg import StatusError, lowlevel
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import StatusError, lowlevel
 
 
 async def main() -> None:
@@ -24,7 +25,7 @@ async def main() -> None:
         signal.pause()
     say("forked", pid)
     if sys.argv[1] == "tidy":
-        os.waitpid(pid, 0)
+        os.waitpid(pid, 0)  # noqa: ASYNC222 - there is nothing else to do
         try:
             lowlevel.local_get(group.handle)
         except StatusError as error:

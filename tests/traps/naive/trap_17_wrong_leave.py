@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from aiocpg import ConfigurationChange, lowlevel
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import ConfigurationChange, lowlevel
 
 
 async def main() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from aiocpg import StatusError, lowlevel
 from talk import Ears, say
 from wrapper import NaiveGroup
+
+from aiocpg import StatusError, lowlevel
 
 
 async def main() -> None:

@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 
-from aiocpg import lowlevel
 from talk import say, told
+
+from aiocpg import lowlevel
 
 handle = lowlevel.initialize()
 lowlevel.join(handle, "group")

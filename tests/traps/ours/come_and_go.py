@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
-import aiocpg
 from talk import say
+
+import aiocpg
 
 
 async def main() -> None:

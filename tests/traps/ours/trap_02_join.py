@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import aiocpg
 from talk import Ears, say
+
+import aiocpg
 
 
 async def main() -> None:

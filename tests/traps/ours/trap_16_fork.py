@@ -7,8 +7,9 @@ import os
 import signal
 from typing import Any
 
-import aiocpg
 from talk import Ears, say
+
+import aiocpg
 
 
 def step(awaitable: Any) -> None:
@@ -37,10 +38,13 @@ async def main() -> None:
     ears = Ears()
     cpg = await aiocpg.connect()
     group = await cpg.join("group")
+    hears, speaks = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.read(hears, 1)  # until the parent has had its say
         in_child(cpg, group)
     say("forked", pid)
+    os.write(speaks, b".")
     await ears.told()
     await group.mcast_confirmed(b"untouched")
     say("confirmed")

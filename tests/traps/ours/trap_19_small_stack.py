@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from talk import say
+
 import aiocpg
 from aiocpg import lowlevel
-from talk import say
 
 
 async def connect() -> None:
     try:
         await aiocpg.connect()
-    except aiocpg.EngineError as error:
+    except aiocpg.CPGError as error:
         say("loop", error)
 
 

@@ -7,15 +7,13 @@ This is the hot path of every delivery: one call into C per batch, then one loop
 from __future__ import annotations
 
 import struct
-from typing import Any, TypeAlias
+from typing import Any
 
 from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, RingChange, RingId
+from aiocpg._state.history import Record
 
 from ._shim import ffi, lib
 from .status import Status
-
-Record: TypeAlias = tuple[Address, bytes] | ConfigurationChange | RingChange
-"""A delivery (sender, payload), or a change."""
 
 KEEP = 2 * 1024 * 1024
 """Bytes an arena keeps between drains; what a bigger batch needed beyond it is given back."""

@@ -13,11 +13,12 @@ from typing import Any, NewType
 
 from aiocpg._events import Address, Buffer
 from aiocpg._names import group_name
+from aiocpg._state.history import Record
 from aiocpg.errors import UsageError
 
 from ._load import table
 from ._shim import ffi, lib
-from .arena import Arena, Record
+from .arena import Arena
 from .guard import Guard
 from .status import Status, check, status_name
 

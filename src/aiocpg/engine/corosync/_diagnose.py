@@ -4,14 +4,15 @@ From a status of libcpg to what is wrong on this machine, and the cure. What is 
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import shutil
 from collections.abc import Callable
 
-from aiocpg.engine._libcpg.status import Status
-from aiocpg.errors import ConnectionLostError, EngineUnavailableError, StatusError
+from aiocpg.engine._libcpg.status import Status, status_name
+from aiocpg.errors import ConnectionLostError, CPGError, EngineUnavailableError, StatusError, UsageError
 
 _HANDLE_SHM_BYTES = 3_300_000
 """What one handle takes in /dev/shm: three rings of 1 MiB and their headers, measured with libqb 2.0.6."""
@@ -33,12 +34,19 @@ def wrong_daemon(uid: int, wanted: int) -> EngineUnavailableError:
     )
 
 
-def lost_by(status: int) -> ConnectionLostError:
+def lost_by(status: int) -> CPGError:
     """What it means that a handle in use answers so."""
-    return ConnectionLostError(_LOSSES.get(status, f"libcpg answered {Status(status).name}"))
+    if status == Status.STACK_TOO_SMALL:
+        return UsageError(_SMALL_STACK)
+    return ConnectionLostError(_LOSSES.get(status, f"libcpg answered {status_name(status)}"))
 
 
 _HOLE = "the connection was ended, because an order with a hole would be a lie"
+
+_SMALL_STACK = (
+    "this thread's stack is too small for cpg_dispatch, which needs more than 1 MiB: run the loop on the main thread, "
+    "or call threading.stack_size(4 * 1024 * 1024) before starting the thread"
+)
 
 _LOSSES: dict[int, str] = {
     Status.HUNG_UP: "corosync closed the connection: it was stopped, crashed, or ran out of memory; see its log",
@@ -46,16 +54,18 @@ _LOSSES: dict[int, str] = {
     Status.BAD_HANDLE: "the libcpg handle was finalized by somebody else in this process",
     Status.OUT_OF_MEMORY: f"no memory for an arriving event; {_HOLE}",
     Status.NO_MEMORY: f"libcpg had no memory for an arriving message; {_HOLE}",
-    Status.STACK_TOO_SMALL: (
-        "this thread's stack is too small for cpg_dispatch, which needs more than 1 MiB: run the loop on the main "
-        "thread, or call threading.stack_size(4 * 1024 * 1024) before starting the thread"
-    ),
     Status.MESSAGE_ERROR: "the event ring shared with corosync is corrupt",
     Status.STUCK: "the descriptor stays readable and no event comes: the ring shared with corosync is out of step",
 }
 
 
 def _not_running(error: StatusError) -> EngineUnavailableError:
+    if _no_descriptor_left():
+        return EngineUnavailableError(
+            "this process has no file descriptor left for a connection to corosync",
+            "raise its limit (ulimit -n, LimitNOFILE= of the unit); a connection takes two, and so does each group",
+            transient=True,
+        )
     return EngineUnavailableError(
         "corosync is not running on this host, or is just going down",
         "start it with 'systemctl start corosync' and look at its log; the local engine needs none",
@@ -125,6 +135,14 @@ _DIAGNOSES: dict[int, Callable[[StatusError], EngineUnavailableError]] = {
     Status.NO_MEMORY: _no_resources,
     Status.NO_RESOURCES: _no_resources,
 }
+
+
+def _no_descriptor_left() -> bool:
+    try:
+        os.close(os.dup(0))
+    except OSError as error:
+        return error.errno == errno.EMFILE
+    return False
 
 
 def _user_name() -> str:

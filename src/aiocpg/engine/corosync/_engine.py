@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
 
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._loop import LoopPort
-from aiocpg._threads import BlockingCall, start_thread
+from aiocpg._threads import BlockingCall, NoThreadError
 from aiocpg.engine._base import RingListener
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
@@ -22,8 +21,8 @@ from aiocpg.engine.corosync._handle import LoopHandle
 from aiocpg.engine.corosync._listing import list_groups
 from aiocpg.engine.corosync._membership import Claim, CorosyncMembership, end_unseen, join_on_thread
 from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle, end_at_once
-from aiocpg.engine.corosync._ring_probe import find_ring
-from aiocpg.errors import AlreadyJoinedError, ConnectionLostError, CPGError, EngineUnavailableError, StatusError
+from aiocpg.engine.corosync._ring_probe import RingProbe
+from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, CPGError, EngineUnavailableError, StatusError
 
 T = TypeVar("T")
 
@@ -53,8 +52,7 @@ class CorosyncEngine:
         self._memberships: set[CorosyncMembership] = set()
         self._listings: set[Opener] = set()
         self._ring: RingChange | None = None
-        self._asked_ring = False
-        self._probe = Opener(daemon)
+        self._probe: RingProbe | None = None
         self._lost = anyio.Event()
 
     def listen(self, listener: RingListener) -> None:
@@ -64,7 +62,7 @@ class CorosyncEngine:
         self._handle.listen(self)
 
     def check_drain(self) -> None:
-        """Find out at once whether this thread can dispatch. Raises ConnectionLostError where it cannot."""
+        """Find out at once whether this thread can dispatch. Raises UsageError where it cannot."""
         self.on_readable()
         if self._handle.lost is not None:
             self.abandon()
@@ -82,11 +80,7 @@ class CorosyncEngine:
     def on_lost(self, error: CPGError) -> None:
         """The daemon is gone: nobody shall wait for it."""
         self._lost.set()
-        self._probe.give_up()
-        for call in list(self._opening):
-            call.fail(error.fresh())
-        for membership in list(self._memberships):
-            membership.stop_closing()
+        self._end_calls(error)
         if self._listener is not None:
             self._listener.on_lost(error)
         self._handle.abandon()
@@ -129,7 +123,10 @@ class CorosyncEngine:
         opener = Opener(self._where)
         self._listings.add(opener)
         try:
-            return await self._on_thread(lambda: self._list(opener), "groups", abandon=opener.give_up)
+            return await self._on_thread(lambda: self._list(opener), "groups", abandon=opener.call_off)
+        except NoThreadError:
+            self._listings.discard(opener)
+            raise
         except StatusError as error:
             raise await self._refused(error) from error
 
@@ -161,21 +158,16 @@ class CorosyncEngine:
             return await call.wait()
         except GaveUp:  # only after the loss or the close that called it back, which came first
             self._handle.raise_lost()
-            raise ConnectionLostError("closed by this side while the call was waiting") from None
+            raise ConnectionClosedError from None
         finally:
             self._opening.discard(call)
 
     def ask_ring(self) -> None:
-        if self._ring is None and not self._asked_ring:
-            self._asked_ring = True
-            start_thread(self._find_ring, "ring")
-
-    def _find_ring(self) -> None:
-        change = find_ring(self._probe)
-        with suppress(RuntimeError):  # the loop has ended, nobody reads
-            self._port.call_from_thread(lambda: self._found_ring(change))
+        if self._ring is None and self._probe is None:
+            self._probe = RingProbe(self._port, self._where, self._found_ring)
 
     def _found_ring(self, change: RingChange | None) -> None:
+        self._probe = None
         # Rings that came meanwhile are newer.
         if change is not None and self._ring is None:
             self._report_ring(change)
@@ -189,19 +181,20 @@ class CorosyncEngine:
     async def aclose(self) -> None:
         for membership in list(self._memberships):
             membership.abandon()
-        self._end_calls()
+        self._end_calls(ConnectionClosedError())
         await self._handle.aclose()
 
     def abandon(self) -> None:
         for membership in list(self._memberships):
             membership.abandon()
-        self._end_calls()
+        self._end_calls(ConnectionClosedError())
         self._handle.abandon()
 
-    def _end_calls(self) -> None:
-        self._probe.give_up()
+    def _end_calls(self, error: CPGError) -> None:
+        if self._probe is not None:
+            self._probe.give_up()
         for call in list(self._opening):
-            call.fail(ConnectionLostError("closed by this side while the call was waiting"))
+            call.fail(error.fresh())
 
 
 async def open_engine(port: LoopPort, daemon: Daemon, daemon_uid: int | None) -> CorosyncEngine:

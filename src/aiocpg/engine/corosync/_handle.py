@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol, TypeVar
+
+import anyio
 
 from aiocpg._loop import LoopPort, Watch
 from aiocpg._state.history import Record
-from aiocpg._threads import BlockingCall, start_thread
+from aiocpg._threads import BlockingCall, NoThreadError, nothing, start_thread
 from aiocpg.engine._base import MAX_BYTES_PER_DRAIN, MAX_EVENTS_PER_DRAIN
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
 from aiocpg.engine.corosync._diagnose import lost_by
 from aiocpg.engine.corosync._raw import BUSY_CODES, RawHandle, end_at_once, retry
-from aiocpg.errors import ConnectionLostError, CPGError, StatusError
+from aiocpg.errors import ConnectionClosedError, ConnectionLostError, CPGError, StatusError
 
 T = TypeVar("T")
 
 
-def _nothing() -> None: ...
+FINALIZE_SECONDS = 0.5
+"""How long closing waits for the daemon's word. It takes milliseconds; a daemon that is stopped or dies gives none."""
 
+log = logging.getLogger("aiocpg")
 
 _CONGESTED = frozenset({Status.TRY_AGAIN, Status.NOT_WRITABLE})
 
@@ -66,7 +69,6 @@ class LoopHandle:
         self._owner: HandleOwner | None = None
         self._watch: Watch | None = None
         self._closed = False
-        self._finalizing: BlockingCall[None] | None = None
         self.lost: CPGError | None = None
 
     def listen(self, owner: HandleOwner) -> None:
@@ -112,7 +114,7 @@ class LoopHandle:
 
     def raise_if_hung_up(self) -> None:
         """Look at the descriptor: the daemon's death shows there, whatever libcpg's calls answer."""
-        if self._raw.is_hung_up:
+        if not self._closed and self._raw.is_hung_up:
             self.lose(lost_by(Status.HUNG_UP))
         self.raise_lost()
 
@@ -122,7 +124,7 @@ class LoopHandle:
         name: str,
         retried: frozenset[int] = BUSY_CODES,
         *,
-        ended: Callable[[], object] = _nothing,
+        ended: Callable[[], object] = nothing,
     ) -> T:
         """
         Make a call that waits for a reply, on a thread, again and again while it answers one of ``retried``.
@@ -147,6 +149,9 @@ class LoopHandle:
         self._calls.add(waiting)
         try:
             return await waiting.wait()
+        except NoThreadError:
+            ended()
+            raise
         except StatusError as error:
             if error.code in (Status.LIBRARY, Status.BAD_HANDLE):
                 self.lose(lost_by(error.code))
@@ -175,36 +180,36 @@ class LoopHandle:
         self.lose(lost)
 
     async def aclose(self, *, hard: bool = False) -> None:
-        """Out of the loop, then finalize on a thread and wait for it, unless ``hard``. Cancelling makes it hard."""
+        """
+        Out of the loop, then finalize on a thread and wait a moment for it, unless ``hard``. Cancelling makes it hard.
+
+        A handle is closed this way when nothing is owed any more: what was sent has come back.
+        """
         if self._closed:
             return
         if hard or self.lost is not None or self._calls:
             self.abandon()
             return
         self._close()
-        self._finalizing = BlockingCall(self._port, self._raw.finalize, "finalize", abandon=self._raw.shutdown)
-        with suppress(ConnectionLostError):
-            await self._finalizing.wait()
-
-    def stop_finalizing(self) -> None:
-        """The daemon died: a thread inside ``cpg_finalize`` may notice after two seconds; nobody need wait for it."""
-        if self._finalizing is not None:
-            self._finalizing.fail(ConnectionLostError("the daemon died while a handle was being closed"))
+        with anyio.move_on_after(FINALIZE_SECONDS):
+            await BlockingCall(self._port, self._raw.finalize, "finalize", abandon=self._raw.shutdown).wait()
 
     def abandon(self, end: Callable[[RawHandle], object] = end_at_once) -> None:
         """Out of the loop, and ended by a thread that nobody waits for."""
         if not self._closed:
             self._close()
-            if sys.is_finalizing():  # no thread can be had then, and the kernel closes what is left
-                self._raw.shutdown()
-            else:
+            try:
                 start_thread(lambda: end(self._raw), "finalize")
+            except NoThreadError as error:
+                # The daemon sees the hang-up; libcpg's memory for the handle stays until the process ends.
+                self._raw.shutdown()
+                log.warning("! a handle could not be finalized: %s", error)
 
     def _close(self) -> None:
         self._closed = True
         self._leave_loop()
         for call in list(self._calls):
-            call.fail(ConnectionLostError("closed by this side while the call was waiting"))
+            call.fail(ConnectionClosedError())
 
     def _leave_loop(self) -> None:
         if self._watch is not None:

@@ -31,6 +31,8 @@ def list_groups(opener: Opener) -> Mapping[bytes, tuple[Address, ...]]:
 def _iterate(handle: binding.Handle, opener: Opener) -> Iterator[tuple[bytes, Address]]:
     iteration = opener.retry(lambda: binding.iteration_initialize(handle, ALL_GROUPS, None), BUSY_CODES)
     while True:
+        # Who is called back stops between two lines: shutting the connection down under a line would hang for good.
+        opener.raise_if_given_up()
         try:
             yield opener.retry(lambda: binding.iteration_next(iteration), BUSY_CODES)
         except StatusError as error:

@@ -101,6 +101,7 @@ class CorosyncMembership:
         self._forget = forget
         self._native = False
         self._seen = False
+        self._is_closing = False
 
     def listen(self, listener: Listener) -> None:
         self._handle.listen(listener)
@@ -127,8 +128,8 @@ class CorosyncMembership:
         def send(handle: binding.Handle) -> None:
             binding.mcast_joined(handle, Guarantee.AGREED, [data])
 
-        # A fragment that meets a dead connection is answered with whatever stands in an uninitialised variable (lib/cpg.c,
-        # send_fragments): OK, or a number that is no status. So the descriptor has the last word on both.
+        # A fragment that meets a dead connection is answered with whatever stands in an uninitialised variable
+        # (lib/cpg.c, send_fragments): OK, or a number that is no status. So the descriptor has the last word on both.
         try:
             await self._handle.request(send, "mcast", _NATIVE_CODES, ended=self._native_ended)
         except StatusError:
@@ -143,6 +144,9 @@ class CorosyncMembership:
         await self._handle.request(lambda handle: binding.leave(handle, self.name), "leave")
 
     async def aclose(self, *, hard: bool = False) -> None:
+        if self._is_closing:
+            return  # whoever closes also releases the claim, when the handle is gone
+        self._is_closing = True
         if not self._seen:
             self.abandon()
             return
@@ -150,10 +154,6 @@ class CorosyncMembership:
             await self._handle.aclose(hard=hard)
         finally:
             self._release()
-
-    def stop_closing(self) -> None:
-        """The daemon died: whoever waits in :meth:`aclose` need not wait for it."""
-        self._handle.stop_finalizing()
 
     def abandon(self) -> None:
         self._handle.abandon(end_at_once if self._seen else lambda raw: end_unseen(raw, self.me))

@@ -53,7 +53,7 @@ class RawHandle:
     @property
     def daemon(self) -> DaemonIdentity:
         """The process at the other end, from the kernel (``SO_PEERCRED``, unix(7))."""
-        layout = struct.Struct("3i")
+        layout = struct.Struct("=iII")
         return DaemonIdentity(
             *layout.unpack(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size))
         )
@@ -83,18 +83,23 @@ class RawHandle:
 
     def finalize(self) -> None:
         """Give the handle back. On a thread; waits for the daemon's reply unless shut down. Repeating does nothing."""
+        if os.getpid() != self.pid:
+            return
         with self._requests:
-            if self._finalized or os.getpid() != self.pid:
+            if self._finalized:
                 return
             self._finalized = True
-            _open.discard(self)
             with suppress(StatusError):  # whatever it answers, the handle is gone (lib/cpg.c, cpg_finalize)
                 binding.finalize(self.handle)
+            _open.discard(self)
             self._socket.close()
 
     def close_in_child(self) -> None:
         """After a fork, in the child: close the descriptors and nothing else; the rest is the parent's."""
-        os.close(self.fd)
+        # A finalize under way in the parent may have closed libcpg's descriptor, whose number then is another's.
+        with suppress(OSError):
+            if os.path.sameopenfile(self.fd, self._socket.fileno()):
+                os.close(self.fd)
         self._socket.close()
 
 
@@ -117,6 +122,11 @@ class Opener:
     def has_given_up(self) -> bool:
         """Whether the caller has lost interest."""
         return self._given_up.is_set()
+
+    def raise_if_given_up(self) -> None:
+        """Raise GaveUp when the caller has lost interest."""
+        if self.has_given_up:
+            raise GaveUp
 
     def give_up(self) -> None:
         """Return as soon as may be. ``cpg_initialize`` itself cannot be reached and is left to its thread."""

@@ -1,0 +1,104 @@
+"""
+Long campaigns, for scripts/soak: the fault tests' own walks with other seeds each time, and ten times as much of them.
+
+The name of this file keeps it out of the ordinary suite. ``AIOCPG_SEED`` repeats a run, as far as timing repeats.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from aiocpg.testing import ClusterNode, CorosyncCluster
+from faults import cancelling, partitioning
+from faults.agreement import check
+from faults.cycling import Footprint, cycle
+from faults.everything import DEATHS, all_lost, busy_calls, going_well, iterators
+from faults.flooding import FLOODS, Flood, flood_past_a_slow_reader
+from faults.watching import Measured, Waiters
+from support.loops import BACKENDS
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
+
+on_all_loops = pytest.mark.parametrize("anyio_backend", BACKENDS.values(), ids=BACKENDS.keys())
+
+
+@pytest.fixture
+def seed(measured: Measured) -> int:
+    """Provide another number each time, and have it printed."""
+    number = int(os.environ.get("AIOCPG_SEED") or random.SystemRandom().randrange(1_000_000))
+    measured("seed", number, "")
+    print(f"AIOCPG_SEED={number}")
+    return number
+
+
+@on_all_loops
+async def test_cancelling_at_random_loses_and_doubles_nothing_for_a_minute(node: ClusterNode, seed: int) -> None:
+    """See test_cancellation.py."""
+    async with node.connect() as cpg:
+        campaign = cancelling.Campaign(cpg, await cpg.join(b"campaign"), seed)
+        await campaign.run(60)
+    campaign.check()
+    campaign.check_variety()
+
+
+@on_all_loops
+async def test_counts_are_where_they_were_after_a_thousand_memberships(node: ClusterNode, measured: Measured) -> None:
+    """See test_cycles.py."""
+    async with node.connect() as cpg:
+        await cycle(cpg, 10)
+        before = Footprint(node)
+        await cycle(cpg, 1000)
+        after = await before.settled(node)
+    measured("memory more", (after.memory - before.memory) / 1024, "KiB")
+    measured("memory of corosync more", (after.daemon - before.daemon) / 1024, "KiB")
+    assert after.counts == before.counts
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+async def test_a_gigabyte_flows_past_a_slow_reader(
+    fresh_node: ClusterNode, flood: Flood, tmp_path: Path, measured: Measured
+) -> None:
+    """See test_slow_reader.py."""
+    await flood_past_a_slow_reader(fresh_node, flood, tmp_path, measured, 1_000_000)
+
+
+async def test_streams_agree_through_many_partitions(
+    fresh_cluster: CorosyncCluster, seed: int, measured: Measured
+) -> None:
+    """See test_partitions.py."""
+    rounds = 15
+    campaign = partitioning.Campaign(fresh_cluster, seed)
+    shared = check(await campaign.run(rounds))
+    measured("messages sent", sum(campaign.sent.values()), "")
+    measured("segments shared whole", shared, "")
+    assert shared >= rounds + 2
+
+
+@on_all_loops
+async def test_everything_ends_each_time_a_daemon_dies(fresh_node: ClusterNode, seed: int, measured: Measured) -> None:
+    """See test_lost_daemon.py; here the moment and the way of the death are random, and the daemon comes back."""
+    rng = random.Random(seed)
+    for _ in range(15):
+        async with fresh_node.connect() as cpg, anyio.create_task_group() as tasks:
+            group = await cpg.join(b"busy")
+            waiters = Waiters(tasks)
+            waiters.start(iterators(cpg, group) | busy_calls(cpg, group))
+            await going_well(group)
+            await anyio.sleep(rng.random() * 0.2)
+            rng.choice(list(DEATHS.values()))(fresh_node)
+            await all_lost(waiters, time.monotonic(), measured)
+        await anyio.to_thread.run_sync(come_back, fresh_node)
+
+
+def come_back(node: ClusterNode) -> None:
+    """Start the daemon again."""
+    node.wait_gone()
+    node.start()
+    node.wait_ready()
