@@ -171,7 +171,7 @@ async def main() -> None:
             now = (replica.value, replica.count, replica.in_sync)
             if now != shown:
                 shown = now
-                print(f"{replica.value} after {replica.count}", "" if replica.in_sync else "(out of sync)", flush=True)
+                print(f"{replica.value} after {replica.count}{'' if replica.in_sync else ' (out of sync)'}", flush=True)
 
 
 def react(replica: Replica, event: aiocpg.Event) -> list[Letter]:

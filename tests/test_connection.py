@@ -341,6 +341,18 @@ async def test_block_closes_when_its_body_raises(node: ClusterNode, no_leaks: No
     assert "closed" in repr(group)
 
 
+async def test_block_leaves_all_groups_when_its_body_is_cancelled(cluster: CorosyncCluster) -> None:
+    """That is what a cancelled task still owes them; ``close_timeout`` bounds it."""
+    async with cluster.node(2).connect() as other, other.join("a") as a:
+        with anyio.CancelScope() as scope:
+            async with cluster.node(1).connect() as cpg:
+                group = await cpg.join("a")
+                scope.cancel()
+                await anyio.sleep_forever()
+        await until(lambda: a.members == (a.me,))
+        assert dict(a.view.left) == {group.me: aiocpg.Reason.LEAVE}
+
+
 async def test_calls_that_wait_are_told_of_the_close(node: ClusterNode, no_leaks: None) -> None:
     """A join, and both questions; their daemon does not answer."""
     cpg = await node.connect(close_timeout=0.1)

@@ -1,15 +1,17 @@
 """
-The code in the docs runs, as it stands, against a real daemon, and prints what the docs say it prints.
+The code in the docs runs, as it stands, against a real daemon, and prints what the docs say it prints; tables are true.
 
 Every ``python`` fence of README.md and docs/ is a program; ``await`` may stand at its top level. A ``text`` fence
 below holds lines that it prints, in this order; the program may then run on and is ended. One without must end by
-itself.
-``1:4242`` in the docs stands for any address.
+itself. ``1:4242`` in the docs stands for any address. Programs that are included are examples and tested as such; the
+tutorial's transcripts are compared with what really comes.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +20,14 @@ from pathlib import Path
 
 import pytest
 
+from aiocpg import errors, lowlevel
 from aiocpg.testing import ClusterNode
+from examples.programs import stage
 
 ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ROW = re.compile(r"^\| *(?!-)(.+?) *\|$", re.MULTILINE)
 FENCE = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<output>.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
 RUNNER = """
@@ -106,3 +113,76 @@ def test_wrong_example_is_noticed(code: str, output: list[str], node: ClusterNod
 def test_readme_has_an_example() -> None:
     """The pattern above finds what it is meant to find."""
     assert [example for example in _examples() if example.place.startswith("README.md")]
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the cells of all tables of a page of the reference."""
+    return [re.split(r" *\| *", row) for row in ROW.findall((DOCS / "reference" / page).read_text())]
+
+
+def test_tutorial_shows_what_one_sees(node: ClusterNode) -> None:
+    """Two terminals, then Ctrl-C in the second: the transcripts of the page, but for the pids."""
+    page = (DOCS / "tutorial" / "first-group.md").read_text()
+    begins, other, goes_on, ends = (text.splitlines() for text in TEXT.findall(page))
+    with stage() as play:
+        first = play.start(node, "hello")
+        first.until(lambda lines: len(lines) >= len(begins))
+        second = play.start(node, "hello")
+        second.until(lambda lines: len(lines) >= len(other))
+        first.until(lambda lines: len(lines) >= len(begins + goes_on))
+        second.interrupt()
+        first.until(lambda lines: len(lines) >= len(begins + goes_on + ends))
+        first.interrupt()
+
+        def shown(lines: list[str]) -> list[str]:
+            names = {first.address: "1:4242", second.address: "1:4250"}
+            return [re.sub(r"\d+:\d+", lambda found: names[found[0]], line) for line in lines]
+
+        assert shown(first.lines) == begins + goes_on + ends
+        assert shown(second.lines) == other
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_corosync_accepts_the_configuration(number: int, tmp_path: Path) -> None:
+    """Both files of the page on installing are read by the daemon without complaint."""
+    conf = TEXT.findall((DOCS / "howto" / "install.md").read_text())[number]
+    corosync = shutil.which("corosync", path="/usr/sbin:/sbin:/usr/bin")
+    assert corosync is not None
+    # A cipher makes it look for the cluster's key.
+    (tmp_path / "authkey").write_bytes(bytes(128))
+    (tmp_path / "corosync.conf").write_text(conf.replace("totem {", f"totem {{\n    keyfile: {tmp_path}/authkey"))
+    done = subprocess.run(
+        [corosync, "-t", "-c", tmp_path / "corosync.conf"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_man_page_table_is_complete() -> None:
+    """Each installed page of libcpg, and each call of ours, has its line; nothing else has one."""
+    manual = {path.name.partition(".")[0] for path in Path("/usr/share/man/man3").glob("cpg_*.3*")}
+    assert len(manual) > 10
+    lines = [row for row in rows("lowlevel.md") if row[0].startswith("cpg_")]
+    assert {row[0].removesuffix("(3)") for row in lines if row[0].endswith("(3)")} == manual
+    assert {row[0].removesuffix(" (no page)") for row in lines if not row[0].endswith("(3)")} == {
+        "cpg_max_atomic_msgsize_get",
+        "cpg_flow_control_state_get",
+    }
+    calls = {row[1].strip("`") for row in lines} - {"this page"}
+    assert calls == {name for name in lowlevel.__all__ if name.islower()}
+    assert all(row[0].startswith(f"cpg_{row[1].strip('`')}") for row in lines if row[1] != "this page")
+
+
+def test_table_of_limits_is_true() -> None:
+    """Each of our limits stands where the table says, with the value it says."""
+    ours = [row for row in rows("limits.md") if re.fullmatch(r"`[a-z_.]+\.[A-Z_]+`", row[-1])]
+    assert len(ours) > 10
+    for name, value, _, where in ours:
+        module, _, constant = where.strip("`").rpartition(".")
+        actual = getattr(importlib.import_module(f"aiocpg.{module}"), constant)
+        assert float(value.replace(" ", "")) == actual, name
+
+
+def test_every_error_has_its_cure() -> None:
+    """The table of the page on errors names all that can be raised."""
+    named = {name for row in rows("errors.md") for name in re.findall(r"`(\w+Error)`", row[0])}
+    assert named == set(errors.__all__) - {"CPGError", "EngineError"}

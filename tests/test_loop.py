@@ -152,11 +152,11 @@ async def test_error_in_a_callback_goes_to_its_owner(pair: tuple[socket.socket, 
     watch = current_port().watch(ours.fileno(), broken, lambda: None, errors.append)
     theirs.send(b"x")
     await until(lambda: errors)
-    timer = current_port().call_later(0, lambda: {}["no"], errors.append)
+    timer = current_port().call_later(0, lambda: int("no"), errors.append)
     await until(lambda: len(errors) == 2)
     timer.cancel()
     watch.close()
-    assert [type(error) for error in errors] == [KeyError, KeyError]
+    assert [type(error) for error in errors] == [KeyError, ValueError]
 
 
 async def test_descriptor_that_cannot_be_watched_is_its_owners_trouble(

@@ -11,7 +11,7 @@ import pytest
 from aiocpg.testing import CorosyncCluster
 from examples.programs import Program, Stage, stage
 
-SHOWN = re.compile(r"(?P<value>-?\d+) after (?P<count>\d+) ?(?P<late>\(out of sync\))?")
+SHOWN = re.compile(r"(?P<value>-?\d+) after (?P<count>\d+)(?P<late> \(out of sync\))?")
 BIG = 10**9
 
 
@@ -62,7 +62,7 @@ class Copies:
 
 def state(program: Program) -> tuple[int, int]:
     """Value and count as last shown, in sync."""
-    shown = SHOWN.fullmatch(program.lines[-1].strip())
+    shown = SHOWN.fullmatch(program.lines[-1])
     assert shown is not None, str(program)
     assert not shown["late"]
     return int(shown["value"]), int(shown["count"])

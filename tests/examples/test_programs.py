@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ def texts(program: Program, word: str) -> list[str]:
 
 def test_every_example_is_tested() -> None:
     """A new example needs a test."""
-    here = "\n".join(path.read_text() for path in EXAMPLES.parent.joinpath("tests", "examples").glob("test_*.py"))
+    here = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     names = {path.name for path in EXAMPLES.glob("*.py")} - STAGED
     assert names
     assert [name for name in sorted(names) if f'"{name.removesuffix(".py")}"' not in here] == []
@@ -83,6 +84,7 @@ def test_watch_tells_who_and_why(three: CorosyncCluster, play: Stage) -> None:
     one, other = (play.start(three.node(nodeid), "hello") for nodeid in (2, 3))
     for guest in (one, other):
         watch.until_line(rf"ring .* \(\+{guest.address} JOIN\)")
+        guest.until_line(f"{guest.address} says hello")  # a join that is interrupted ends hard
     one.interrupt()
     watch.until_line(rf"ring .*: {watch.address} {other.address} \(-{one.address} LEAVE\)")
     other.send(signal.SIGKILL)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import anyio
 import pytest
 
 from aiocpg import (
+    Address,
     ConfigurationChange,
     Connection,
     Event,
@@ -20,6 +21,11 @@ from aiocpg import (
     Stream,
     View,
 )
+from aiocpg._group import Life
+from aiocpg._loop import current_port
+from aiocpg._place import Place
+from aiocpg._state.history import Record
+from aiocpg.engine._base import Listener
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.running import gone, stopped, turns, until
 
@@ -160,6 +166,81 @@ async def test_group_can_be_joined_again_when_it_was_left(cpg: Connection) -> No
     for _ in range(5):
         async with cpg.join("group") as group:
             assert (await group.mcast_confirmed(b"x")).position == 1
+
+
+class Undelivered:
+    """
+    A membership whose join was asked for and does not come back: no daemon can be made to keep it back for so long.
+
+    Attributes:
+        calls: What was asked of it.
+    """
+
+    name = b"group"
+    me = Address(1, 10)
+    is_sending_native = False
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Nothing is ever told."""
+
+    def drain(self) -> Sequence[Record]:
+        """Nothing has come."""
+        return ()
+
+    def mcast(self, data: bytes) -> bool:
+        """Take it."""
+        return True
+
+    def mcast_many(self, messages: Sequence[bytes]) -> int:
+        """Take them."""
+        return len(messages)
+
+    async def mcast_native(self, data: bytes) -> None:
+        """Take it."""
+
+    async def leave(self) -> None:
+        """Write it down."""
+        self.calls.append("leave")
+
+    async def aclose(self, *, hard: bool = False) -> None:
+        """Write it down."""
+        self.calls.append("aclose")
+
+    def abandon(self) -> None:
+        """Write it down."""
+        self.calls.append("abandon")
+
+
+async def test_join_that_has_not_come_back_is_given_up_and_not_left() -> None:
+    """``cpg_leave`` would spin in libcpg until the join is complete; whoever waits for the join is told."""
+    membership = Undelivered()
+    gone: list[Life] = []
+    life = Life(membership, Place(current_port()), 0, gone.append)
+
+    async def begin() -> None:
+        with pytest.raises(GroupClosedError):
+            await life.begin()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(begin)
+        await turns()
+        await life.leave()
+    assert "leave" not in membership.calls
+    assert "abandon" in membership.calls
+    assert set(gone) == {life}
+
+
+async def test_join_that_is_cancelled_is_given_up() -> None:
+    """Nothing of it is left."""
+    membership = Undelivered()
+    life = Life(membership, Place(current_port()), 0, lambda life: None)
+    with anyio.move_on_after(0.01) as scope:
+        await life.begin()
+    assert scope.cancelled_caught
+    assert membership.calls == ["abandon"]
 
 
 async def test_block_leaves_when_its_body_raises(ours: Connection, watcher: Watcher) -> None:

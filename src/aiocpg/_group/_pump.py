@@ -89,6 +89,7 @@ class Pump:
         if self.history.phase is Phase.GONE:
             self._gone()
         elif was_joining and not self.is_joining:
+            log.debug("= %r: joined as %s", self.membership.name, self.membership.me)
             self._turn()
 
     def on_writable(self) -> None:
@@ -109,6 +110,7 @@ class Pump:
         name = self.membership.name
         reason = self.history.gone_by or Reason.UNDEFINED
         if self.is_leaving and reason is Reason.LEAVE:
+            log.debug("= %r: left", name)
             # All that was taken before our departure stands before it; what is missing now never comes.
             self._finish(None, GroupClosedError(name), MessageLostError(name))
         else:

@@ -30,6 +30,7 @@ class Owner:
 
     Attributes:
         records: What came.
+        turns: How often there may have been something.
         writable: How often sending may be tried again.
         errors: Losses.
     """
@@ -37,12 +38,14 @@ class Owner:
     def __init__(self, handle: LoopHandle) -> None:
         self.handle = handle
         self.records: list[binding.Record] = []
+        self.turns = 0
         self.writable = 0
         self.errors: list[CPGError] = []
         handle.listen(self)
 
     def on_readable(self) -> None:
         """Keep what is there."""
+        self.turns += 1
         self.records += self.handle.drain()
 
     def on_writable(self) -> None:
@@ -194,6 +197,9 @@ async def test_death_of_the_daemon_is_told_by_the_descriptor(fresh_node: Cluster
     await until(lambda: owner.errors)
     with pytest.raises(ConnectionLostError):
         owner.handle.raise_if_hung_up()
+    seen = owner.turns
+    await turns(50)
+    assert owner.turns == seen
     await owner.handle.aclose()
     assert len(owner.errors) == 1
 

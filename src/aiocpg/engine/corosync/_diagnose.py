@@ -68,7 +68,7 @@ def _not_running(error: StatusError) -> EngineUnavailableError:
         )
     return EngineUnavailableError(
         "corosync is not running on this host, or is just going down",
-        "start it with 'systemctl start corosync' and look at its log; the local engine needs none",
+        "start it with 'systemctl start corosync' and look at its log ('journalctl -u corosync')",
         transient=True,
     )
 

@@ -1,0 +1,152 @@
+"""The tables of the reference say what is so: every man page of libcpg has its line, every limit its value."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import aiocpg
+from aiocpg import lowlevel
+from aiocpg.testing import ClusterNode
+from support.imports import modules
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+MAN_PAGES = Path("/usr/share/man/man3")
+
+CALL = re.compile(r"^cpg_(?P<name>\w+)(?P<page>\(3\)| \(no page\))$")
+CONSTANT = re.compile(r"`(?P<module>[a-z_][\w.]*)\.(?P<name>_?[A-Z][A-Z_]+)`")
+GRAIN = {"seconds": float, "bytes": int, "messages": int, "events": int, "calls": int, "listings": int, "buffers": int}
+"""Units that ``limits.md`` uses for what the source decides, and what a value in them is."""
+
+
+NO_LIMITS = {"engine.corosync._raw.DELIVER_INITIAL_TOTEM_CONF", "engine.corosync._listing.ALL_GROUPS"}
+"""Numbers that are names: a flag and a kind of libcpg's."""
+
+
+class Limit(NamedTuple):
+    """One line of a table in ``limits.md``."""
+
+    text: str
+    value: str
+    unit: str
+    where: str
+    because: str = ""
+
+    @property
+    def number(self) -> float:
+        return float(self.value.replace(" ", ""))
+
+
+def rows(page: str, heading: str = "") -> list[list[str]]:
+    """Return the cells of the first table behind a heading of a page of the reference, without the two lines on top."""
+    text = (REFERENCE / page).read_text()
+    _, found, text = text.partition(f"## {heading}\n") if heading else ("", "yes", text)
+    assert found, f"{page} has no heading {heading!r}"
+    table = re.search(r"^\|.*(?:\n\|.*)*", text, re.MULTILINE)
+    assert table, f"{page} has no table behind {heading!r}"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]]
+
+
+def limits(heading: str) -> list[Limit]:
+    """Return the lines of a table of limits."""
+    return [Limit(*row) for row in rows("limits.md", heading)]
+
+
+def numbers() -> list[str]:
+    """Return the places of all numbers with a public name in capitals, those of the test clusters aside."""
+    return [
+        f"{module.removeprefix('aiocpg.')}.{target.id}"
+        for module, path in modules(ROOT / "src" / "aiocpg").items()
+        if not module.startswith("aiocpg.testing")
+        for statement in ast.parse(path.read_text()).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and target.id.isupper() and not target.id.startswith("_")
+        if type(getattr(importlib.import_module(module), target.id)) in (int, float)
+    ]
+
+
+def man_pages() -> set[str]:
+    """Return the names of libcpg's installed man pages."""
+    return {path.name.partition(".")[0] for path in MAN_PAGES.glob("cpg_*.3*")}
+
+
+def test_table_of_calls_has_every_man_page_once() -> None:
+    """Who comes from a man page finds it; a page that upstream adds fails here."""
+    calls = [CALL.fullmatch(row[0]) for row in rows("lowlevel.md")]
+    assert all(calls), [row[0] for row, call in zip(rows("lowlevel.md"), calls, strict=True) if not call]
+    with_page = [f"cpg_{call['name']}" for call in calls if call and call["page"] == "(3)"]
+    assert len(man_pages()) >= 19, "the man pages of libcpg-dev are not installed"
+    assert sorted(with_page) == sorted(man_pages())
+
+
+def test_table_of_calls_has_every_function_once() -> None:
+    """A function without a man page is marked so, and each line names the call of the same name here."""
+    functions = {name for name in lowlevel.__all__ if inspect.isfunction(getattr(lowlevel, name))}
+    named = {row[0]: row[1] for row in rows("lowlevel.md") if row[0] != "cpg_overview(3)"}
+    assert len(named) == len(functions) == 20
+    assert {here.strip("`") for here in named.values()} == functions
+    for there, here in named.items():
+        call = CALL.fullmatch(there)
+        assert call
+        assert f"`{call['name']}`" == here
+    without = {there.split()[0] for there in named if there.endswith("(no page)")}
+    assert without == {f"cpg_{name}" for name in functions} - man_pages()
+
+
+def test_table_of_calls_names_what_exists() -> None:
+    """The public names in its last column are there."""
+    last = " ".join(row[-1] for row in rows("lowlevel.md"))
+    names = re.findall(r"`((?:Connection|Group)\.\w+|\w+Error)`", last)
+    assert len(names) > 5
+    for name in names:
+        owner, _, member = name.partition(".")
+        assert hasattr(getattr(aiocpg, owner), member or "__doc__"), name
+
+
+@pytest.mark.parametrize("limit", limits("Ours"), ids=lambda limit: limit.where.strip("`"))
+def test_limit_in_the_docs_is_the_one_in_the_code(limit: Limit) -> None:
+    """The value is the constant's, in a unit that its kind fits."""
+    place = CONSTANT.search(limit.where)
+    assert place, f"{limit.where} names no constant"
+    constant = getattr(importlib.import_module(f"aiocpg.{place['module']}"), place["name"])
+    assert constant == limit.number
+    assert isinstance(constant, GRAIN[limit.unit])
+
+
+def test_every_limit_of_the_code_is_told_once() -> None:
+    """A number with a public name in the source is a limit, and has its line with a reason."""
+    places = [limit.where.strip("`") for limit in limits("Ours")]
+    assert sorted(places) == sorted(set(numbers()) - NO_LIMITS)
+    assert all(limit.because for limit in limits("Ours"))
+
+
+def test_default_timeouts_in_the_docs_are_those_of_connect() -> None:
+    """They are no constants, so they stand in a sentence."""
+    defaults = inspect.signature(aiocpg.connect).parameters
+    promised = " ".join((REFERENCE / "limits.md").read_text().split())
+    connect, close = (defaults[name].default for name in ("connect_timeout", "close_timeout"))
+    assert f"`connect_timeout` is {connect} seconds unless given, `close_timeout` {close}." in promised
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_limits_of_corosync_are_what_the_daemon_says(node: ClusterNode) -> None:
+    """The size of a message is what a stock daemon's library answers."""
+    told = {limit.text.partition(",")[0]: limit for limit in limits("Corosync's")}
+    async with node.connect() as cpg:
+        assert cpg.max_message_size == told["message"].number
+
+
+def test_table_of_errors_has_every_class_with_its_cure() -> None:
+    """Whoever catches an error finds in one line what to do; the three that only gather others need none."""
+    told = {name: row[1] for row in rows("errors.md") for name in re.findall(r"`(\w+)`", row[0])}
+    assert all(told.values())
+    assert set(told) == set(aiocpg.errors.__all__) - {"CPGError", "EngineError"}
