@@ -1,5 +1,5 @@
 """
-The code in the docs runs, as it stands, against a real daemon, and prints what the docs say it prints; tables are true.
+The code in the docs runs, as it stands, against a real daemon, and prints what the docs say it prints.
 
 Every ``python`` fence of README.md and docs/ is a program; ``await`` may stand at its top level. A ``text`` fence
 below holds lines that it prints, in this order; the program may then run on and is ended. One without must end by
@@ -9,7 +9,6 @@ tutorial's transcripts are compared with what really comes.
 
 from __future__ import annotations
 
-import importlib
 import re
 import shutil
 import signal
@@ -20,14 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from aiocpg import errors, lowlevel
 from aiocpg.testing import ClusterNode
 from examples.programs import stage
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ROW = re.compile(r"^\| *(?!-)(.+?) *\|$", re.MULTILINE)
 FENCE = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<output>.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
 RUNNER = """
@@ -115,11 +112,6 @@ def test_readme_has_an_example() -> None:
     assert [example for example in _examples() if example.place.startswith("README.md")]
 
 
-def rows(page: str) -> list[list[str]]:
-    """Return the cells of all tables of a page of the reference."""
-    return [re.split(r" *\| *", row) for row in ROW.findall((DOCS / "reference" / page).read_text())]
-
-
 def test_tutorial_shows_what_one_sees(node: ClusterNode) -> None:
     """Two terminals, then Ctrl-C in the second: the transcripts of the page, but for the pids."""
     page = (DOCS / "tutorial" / "first-group.md").read_text()
@@ -155,34 +147,3 @@ def test_corosync_accepts_the_configuration(number: int, tmp_path: Path) -> None
         [corosync, "-t", "-c", tmp_path / "corosync.conf"], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_man_page_table_is_complete() -> None:
-    """Each installed page of libcpg, and each call of ours, has its line; nothing else has one."""
-    manual = {path.name.partition(".")[0] for path in Path("/usr/share/man/man3").glob("cpg_*.3*")}
-    assert len(manual) > 10
-    lines = [row for row in rows("lowlevel.md") if row[0].startswith("cpg_")]
-    assert {row[0].removesuffix("(3)") for row in lines if row[0].endswith("(3)")} == manual
-    assert {row[0].removesuffix(" (no page)") for row in lines if not row[0].endswith("(3)")} == {
-        "cpg_max_atomic_msgsize_get",
-        "cpg_flow_control_state_get",
-    }
-    calls = {row[1].strip("`") for row in lines} - {"this page"}
-    assert calls == {name for name in lowlevel.__all__ if name.islower()}
-    assert all(row[0].startswith(f"cpg_{row[1].strip('`')}") for row in lines if row[1] != "this page")
-
-
-def test_table_of_limits_is_true() -> None:
-    """Each of our limits stands where the table says, with the value it says."""
-    ours = [row for row in rows("limits.md") if re.fullmatch(r"`[a-z_.]+\.[A-Z_]+`", row[-1])]
-    assert len(ours) > 10
-    for name, value, _, where in ours:
-        module, _, constant = where.strip("`").rpartition(".")
-        actual = getattr(importlib.import_module(f"aiocpg.{module}"), constant)
-        assert float(value.replace(" ", "")) == actual, name
-
-
-def test_every_error_has_its_cure() -> None:
-    """The table of the page on errors names all that can be raised."""
-    named = {name for row in rows("errors.md") for name in re.findall(r"`(\w+Error)`", row[0])}
-    assert named == set(errors.__all__) - {"CPGError", "EngineError"}

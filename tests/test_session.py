@@ -8,13 +8,17 @@ import gc
 import warnings
 from pathlib import Path
 
+import anyio
 import pytest
 
-from aiocpg import Connection
+from aiocpg import Connection, ConnectionClosedError
+from aiocpg._loop import current_port
+from aiocpg._session import Session
 from aiocpg.testing import ClusterNode
 from support.handles import finish, python
 from support.loops import Backend
-from support.running import run_in
+from support.running import run_in, until
+from support.undelivered import UndeliveringEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +37,22 @@ def warned(caught: list[warnings.WarningMessage]) -> list[str]:
     """Return the texts of the ResourceWarnings about ours."""
     texts = [str(one.message) for one in caught if issubclass(one.category, ResourceWarning)]
     return [text for text in texts if "connection" in text or "group" in text]
+
+
+async def test_join_under_way_is_told_of_the_close() -> None:
+    """Nobody holds the group yet, so it is the connection that was closed; the membership is given up."""
+    engine = UndeliveringEngine()
+    session = Session(engine, current_port(), "here")
+
+    async def join() -> None:
+        with pytest.raises(ConnectionClosedError):
+            await session.join(b"group", 0, "here")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(join)
+        await until(lambda: engine.memberships)
+        await session.aclose(30)
+    assert "abandon" in engine.memberships[0].calls
 
 
 def test_what_is_open_when_the_loop_ends_is_told_with_its_place(

@@ -84,7 +84,8 @@ class Hub(Generic[T]):
         if self._backlog is None:
             return Inbox(limit, in_force, first=() if self._ended else in_force())
         lost = self._backlog.lost(kinds)
-        return Inbox(limit, in_force, first=() if lost else _of(kinds, self._backlog.events), lost=lost)
+        kept = () if lost else _of(kinds, self._backlog.events)
+        return Inbox(limit, in_force, first=kept, lost=lost, lost_limit=self._backlog.limit)
 
     def _somebody_took(self) -> None:
         self._backlog = None
@@ -94,14 +95,14 @@ class _Backlog(Generic[T]):
     """What has come before anybody read; past its budget it all goes, and is counted."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._bytes = 0
         self.events: list[T] = []
         self._counts: dict[type[Any], int] = {}
 
     def keep(self, events: Sequence[T]) -> None:
         self._bytes += sum(map(cost, events))
-        fits = self._bytes <= self._limit or (self._limit > 0 and len(self.events) + len(events) == 1)
+        fits = self._bytes <= self.limit or (self.limit > 0 and len(self.events) + len(events) == 1)
         if fits and not self._counts:
             self.events.extend(events)
         else:

@@ -103,7 +103,8 @@ class AlreadyJoinedError(UsageError):
     def __str__(self) -> str:
         return (
             f"another part of this process has joined {self.group!r} and a process joins a group once: "
-            "share that Group object (its iterators are independent), or leave it first"
+            "share that Group object (its iterators are independent), or leave it first; among containers that share "
+            "a corosync, look for a process with the same pid"
         )
 
 

@@ -39,8 +39,7 @@ class Program:
             "env",
             "--default-signal=INT",
             sys.executable,
-            "-X",
-            "dev",
+            # Not -X dev: asyncio's word on slow steps would come between the lines.
             "-W",
             "error",
             "-u",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import anyio
 import pytest
 
 from aiocpg import (
-    Address,
     ConfigurationChange,
     Connection,
     Event,
@@ -24,10 +23,9 @@ from aiocpg import (
 from aiocpg._group import Life
 from aiocpg._loop import current_port
 from aiocpg._place import Place
-from aiocpg._state.history import Record
-from aiocpg.engine._base import Listener
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.running import gone, stopped, turns, until
+from support.undelivered import Undelivered
 
 pytestmark = pytest.mark.anyio
 
@@ -166,52 +164,6 @@ async def test_group_can_be_joined_again_when_it_was_left(cpg: Connection) -> No
     for _ in range(5):
         async with cpg.join("group") as group:
             assert (await group.mcast_confirmed(b"x")).position == 1
-
-
-class Undelivered:
-    """
-    A membership whose join was asked for and does not come back: no daemon can be made to keep it back for so long.
-
-    Attributes:
-        calls: What was asked of it.
-    """
-
-    name = b"group"
-    me = Address(1, 10)
-    is_sending_native = False
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def listen(self, listener: Listener) -> None:
-        """Nothing is ever told."""
-
-    def drain(self) -> Sequence[Record]:
-        """Nothing has come."""
-        return ()
-
-    def mcast(self, data: bytes) -> bool:
-        """Take it."""
-        return True
-
-    def mcast_many(self, messages: Sequence[bytes]) -> int:
-        """Take them."""
-        return len(messages)
-
-    async def mcast_native(self, data: bytes) -> None:
-        """Take it."""
-
-    async def leave(self) -> None:
-        """Write it down."""
-        self.calls.append("leave")
-
-    async def aclose(self, *, hard: bool = False) -> None:
-        """Write it down."""
-        self.calls.append("aclose")
-
-    def abandon(self) -> None:
-        """Write it down."""
-        self.calls.append("abandon")
 
 
 async def test_join_that_has_not_come_back_is_given_up_and_not_left() -> None:

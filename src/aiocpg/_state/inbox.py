@@ -44,19 +44,27 @@ class Inbox(Generic[T]):
         in_force: Gives the events that describe the present state, for starting over after a loss.
         first: The events it starts with, whatever they cost.
         lost: Events that were lost before it started; the reader is told first.
+        lost_limit: The budget that these were lost for.
 
     Attributes:
         arrived: Set whenever there is something new to take; the reader that waits puts it here.
     """
 
     def __init__(
-        self, limit: int, in_force: Callable[[], Sequence[T]], *, first: Sequence[T] = (), lost: int = 0
+        self,
+        limit: int,
+        in_force: Callable[[], Sequence[T]],
+        *,
+        first: Sequence[T] = (),
+        lost: int = 0,
+        lost_limit: int = 0,
     ) -> None:
         self._limit = limit
         self._in_force = in_force
         self._events: deque[T] = deque(first)
         self._bytes = sum(map(cost, first))
         self._lost = lost
+        self._lost_limit = lost_limit if lost else limit
         self._end: CPGError | None = None
         self._ended = False
         self.arrived: Flag | None = None
@@ -139,7 +147,8 @@ class Inbox(Generic[T]):
                 first = self._in_force()
                 self._events.extend(first)
                 self._bytes = sum(map(cost, first))
-            raise SlowConsumerError(lost, self._limit)
+            over, self._lost_limit = self._lost_limit, self._limit
+            raise SlowConsumerError(lost, over)
 
     def _wake_reader(self) -> None:
         if self.arrived is not None:

@@ -5,7 +5,6 @@ From a status of libcpg to what is wrong on this machine, and the cure. What is 
 from __future__ import annotations
 
 import errno
-import grp
 import os
 import pwd
 import shutil
@@ -82,12 +81,11 @@ def _not_ready(error: StatusError) -> EngineUnavailableError:
 
 
 def _no_access(error: StatusError) -> EngineUnavailableError:
-    user, group = _user_name(), _group_name()
+    user = _user_name()
     return EngineUnavailableError(
         f"corosync does not let uid {os.geteuid()} ({user}) in",
-        "root puts a file into /etc/corosync/uidgid.d that reads\n"
-        f"    uidgid {{\n        uid: {user}\n        gid: {group}\n    }}\n"
-        "and runs 'corosync-cfgtool -R' (the gid must be the primary one; supplementary groups do not count)",
+        f"root puts a file into /etc/corosync/uidgid.d that reads\n    uidgid {{\n        uid: {user}\n    }}\n"
+        "and runs 'corosync-cfgtool -R'; 'gid: NAME' lets in all whose primary group it is",
     )
 
 
@@ -150,13 +148,6 @@ def _user_name() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
-
-
-def _group_name() -> str:
-    try:
-        return grp.getgrgid(os.getegid()).gr_name
-    except KeyError:
-        return str(os.getegid())
 
 
 def _shm_free() -> str:
