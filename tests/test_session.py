@@ -7,6 +7,7 @@ import contextlib
 import gc
 import warnings
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -36,7 +37,7 @@ def line_of(text: str) -> int:
 def warned(caught: list[warnings.WarningMessage]) -> list[str]:
     """Return the texts of the ResourceWarnings about ours."""
     texts = [str(one.message) for one in caught if issubclass(one.category, ResourceWarning)]
-    return [text for text in texts if "connection" in text or "group" in text]
+    return [text for text in texts if "connection" in text or "group" in text or "rings()" in text]
 
 
 async def test_join_under_way_is_told_of_the_close() -> None:
@@ -63,14 +64,21 @@ def test_what_is_open_when_the_loop_ends_is_told_with_its_place(
     async def main() -> None:
         cpg = await node.connect()  # opened
         kept.append(cpg)
-        await cpg.join("left open")  # joined
+        group = await cpg.join("left open")  # joined
+        kept.append(group.views())  # read
+        kept.append(cpg.rings())  # watched
 
-    kept: list[Connection] = []
+    kept: list[Any] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run_in(anyio_backend, main)
     connected = CONNECTED.format(__file__, line_of("# opened"))
-    assert warned(caught) == [JOINED.format(__file__, line_of("# joined")), f"a connection {connected}"]
+    assert warned(caught) == [
+        JOINED.format(__file__, line_of("# joined")),
+        "views() of group b'left open' " + CONNECTED.format(__file__, line_of("# read")),
+        "rings() " + CONNECTED.format(__file__, line_of("# watched")),
+        f"a connection {connected}",
+    ]
     assert repr(kept[0]) == "<Connection node 1 closed>"
 
 

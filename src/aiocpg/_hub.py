@@ -9,9 +9,10 @@ nobody holds stops collecting.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
+from aiocpg._opening import caller
 from aiocpg._state.inbox import Inbox, cost
 from aiocpg._stream import Stream
 from aiocpg.errors import CPGError
@@ -20,6 +21,14 @@ T = TypeVar("T")
 
 Kinds: TypeAlias = tuple[type[Any], ...]
 """The classes of events that a reader wants; empty for all."""
+
+
+class Reader(NamedTuple):
+    """What is known of a reader besides its inbox."""
+
+    kinds: Kinds
+    name: str
+    opened_at: str
 
 
 class Hub(Generic[T]):
@@ -38,7 +47,7 @@ class Hub(Generic[T]):
     ) -> None:
         self._in_force = in_force
         self._usable = usable
-        self._readers: WeakKeyDictionary[Inbox[T], Kinds] = WeakKeyDictionary()
+        self._readers: WeakKeyDictionary[Inbox[T], Reader] = WeakKeyDictionary()
         self._backlog: _Backlog[T] | None = None if backlog_limit is None else _Backlog(backlog_limit)
         self._ended = False
         self._error: CPGError | None = None
@@ -46,7 +55,7 @@ class Hub(Generic[T]):
     def open(self, kinds: Kinds, limit: int, name: str) -> Stream[Any]:
         """A new reader of these kinds, collecting from now on."""
         inbox = self._inbox(kinds, limit)
-        self._readers[inbox] = kinds
+        self._readers[inbox] = Reader(kinds, name, caller())
         if self._ended:
             inbox.end(self._error)
         return Stream(inbox, name, self._usable, self._somebody_took)
@@ -58,7 +67,7 @@ class Hub(Generic[T]):
         if self._backlog is not None:
             self._backlog.keep(events)
         chosen: dict[Kinds, tuple[Sequence[T], int]] = {}
-        for inbox, kinds in list(self._readers.items()):
+        for inbox, (kinds, _, _) in list(self._readers.items()):
             if kinds not in chosen:
                 wanted = _of(kinds, events)
                 chosen[kinds] = wanted, sum(map(cost, wanted))
@@ -73,9 +82,9 @@ class Hub(Generic[T]):
                 inbox.end(error)
 
     @property
-    def readers(self) -> int:
-        """How many readers somebody holds."""
-        return len(self._readers)
+    def readers(self) -> list[Reader]:
+        """The readers that somebody holds and has not closed."""
+        return [reader for inbox, reader in self._readers.items() if not inbox.is_ended]
 
     def _inbox(self, kinds: Kinds, limit: int) -> Inbox[T]:
         def in_force() -> Sequence[T]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import anyio
 
@@ -124,6 +125,8 @@ class Session:
         try:
             for life, opened_at in self._lives.items():
                 self._warn(f"group {life.membership.name!r} {ended}; joined at {opened_at}")
+                self._warn_of_readers(life.pump.hub, ended)
+            self._warn_of_readers(self.rings, ended)
             self._warn(f"a connection {ended}; opened at {self._opened_at}")
         finally:
             self.abandon()  # also where warnings are errors
@@ -137,6 +140,10 @@ class Session:
             self._warn(f"a connection was never closed; opened at {self._opened_at}")
         finally:
             self.engine.abandon()
+
+    def _warn_of_readers(self, hub: Hub[Any], ended: str) -> None:
+        for reader in hub.readers:
+            self._warn(f"{reader.name} {ended}; opened at {reader.opened_at}")
 
     def _warn(self, text: str) -> None:
         warnings.warn(text, ResourceWarning, source=self, stacklevel=2)

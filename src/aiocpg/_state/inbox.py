@@ -74,6 +74,11 @@ class Inbox(Generic[T]):
         """Whether :meth:`take` would answer, be it with an event, an error or the end."""
         return bool(self._events) or self._lost > 0 or self._ended
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._ended
+
     def put(self, events: Sequence[T], size: int) -> None:
         """Add events, ``size`` bytes by :func:`cost` in all."""
         if self._ended or not events:
