@@ -43,4 +43,4 @@ async def stdin_lines() -> AsyncIterator[str]:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(main(sys.argv[1]))
+        asyncio.run(main(sys.argv[1] if sys.argv[1:] else sys.exit("usage: chat.py NAME")))

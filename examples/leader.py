@@ -76,7 +76,8 @@ class Member:
 
 
 async def main() -> None:
-    """Take part until Ctrl-C."""
+    """Take part until Ctrl-C, also when there are no more jobs to read."""
+    # The one who reads also sends, and who leaves takes no more sends: so its task group stands inside and ends first.
     async with aiocpg.connect() as cpg, cpg.join("led") as group, asyncio.TaskGroup() as tasks:
         member = Member(group)
         tasks.create_task(member.run())

@@ -24,4 +24,4 @@ async def main(name: str) -> None:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(main(sys.argv[1]))
+        asyncio.run(main(sys.argv[1] if sys.argv[1:] else sys.exit("usage: watch.py GROUP")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import anyio
 import pytest
@@ -110,9 +111,55 @@ def test_url_of_the_environment_counts_unless_one_is_given(monkeypatch: pytest.M
     monkeypatch.setenv("AIOCPG_URL", "nonsense://")
     with pytest.raises(UsageError, match="nonsense"):
         aiocpg.connect()
-    aiocpg.connect("corosync://")
+    with pytest.warns(RuntimeWarning, match="corosync://"):
+        aiocpg.connect("corosync://")
     monkeypatch.setenv("AIOCPG_URL", "")
-    aiocpg.connect()
+    with pytest.warns(RuntimeWarning, match="corosync://"):
+        aiocpg.connect()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "told"),
+    [
+        ({"url": 5}, UsageError, "corosync://"),
+        ({"connect_timeout": "5"}, TypeError, "connect_timeout is a number of seconds"),
+        ({"connect_timeout": -1}, ValueError, "connect_timeout is a number of seconds, 0 or more"),
+        ({"close_timeout": None}, TypeError, "close_timeout is a number of seconds"),
+        ({"close_timeout": float("nan")}, ValueError, "close_timeout"),
+        ({"daemon_uid": "root"}, TypeError, "daemon_uid is a user id"),
+    ],
+)
+def test_bad_argument_is_refused_where_it_is_given(wrong: dict[str, Any], error: type[Exception], told: str) -> None:
+    """At the call, by name; nothing was tried."""
+    with pytest.raises(error, match=told):
+        aiocpg.connect(**wrong)
+
+
+async def test_bad_budget_is_refused_where_it_is_given(cpg: Connection) -> None:
+    """A group whose other readers are well is not harmed by it."""
+    for bad, error in (("1MB", TypeError), (1.5, TypeError), (None, TypeError), (-1, ValueError)):
+        with pytest.raises(error, match="max_buffered_bytes"):
+            cpg.join("budget", max_buffered_bytes=bad)
+    async with cpg.join("budget") as group:
+        with pytest.raises(TypeError, match="max_buffered_bytes"):
+            group.messages(max_buffered_bytes="1MB")
+        with pytest.raises(ValueError, match="max_buffered_bytes"):
+            cpg.rings(max_buffered_bytes=-1)
+        await group.mcast_confirmed(b"still there")
+
+
+async def test_what_is_closed_cannot_be_entered(node: ClusterNode) -> None:
+    """A block that would run without its connection or group does not begin."""
+    cpg = await node.connect()
+    group = await cpg.join("entered")
+    await group.leave()
+    with pytest.raises(GroupClosedError):
+        async with group:
+            pass
+    await cpg.aclose()
+    with pytest.raises(ConnectionClosedError):
+        async with cpg:
+            pass
 
 
 async def test_host_without_a_daemon_is_unavailable_for_now(no_leaks: None) -> None:

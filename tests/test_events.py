@@ -118,3 +118,10 @@ def test_events_match_by_class_and_field() -> None:
             assert (sender, data, members) == (A, b"data", (A, B, C))
         case _:
             raise AssertionError("the message does not match")
+
+
+def test_view_prints_on_one_line() -> None:
+    """Each message shows its view, so a view is short."""
+    me, other = Address(1, 42), Address(2, 7)
+    view = View(b"g", (me,), {me: Reason.JOIN}, {other: Reason.PROCDOWN}, RingId(1, 76), 3, 17)
+    assert repr(view) == "<View 3 of b'g' on ring 1.4c: 1:42; +1:42 JOIN -2:7 PROCDOWN>"

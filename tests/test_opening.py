@@ -37,14 +37,24 @@ def opening(log: list[str]) -> Opening[Door]:
         await anyio.lowlevel.checkpoint()
         return Door(log)
 
-    return Opening(open_)
+    return Opening(open_, "a door")
 
 
 async def test_nothing_happens_when_it_is_not_used() -> None:
-    """No coroutine is made that would have to be awaited."""
+    """Whoever forgot the ``await`` is told so, as with a coroutine."""
     log: list[str] = []
-    opening(log)
+    with pytest.warns(RuntimeWarning, match="was never awaited"):
+        opening(log)
     assert log == []
+
+
+async def test_plain_with_says_what_is_meant() -> None:
+    """So does printing it: these are the first things that go wrong."""
+    door = opening([])
+    with pytest.raises(TypeError, match="use 'async with'"), door:
+        pass
+    assert repr(door) == "<Opening of a door: await it, or use 'async with'>"
+    await door
 
 
 async def test_await_opens_and_leaves_closing_to_the_caller() -> None:

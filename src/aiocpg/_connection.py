@@ -15,7 +15,7 @@ from aiocpg._loop import current_port
 from aiocpg._names import group_name
 from aiocpg._opening import Opening, caller
 from aiocpg._session import Session
-from aiocpg._state.inbox import MAX_BUFFERED_BYTES
+from aiocpg._state.inbox import MAX_BUFFERED_BYTES, checked_budget
 from aiocpg._stream import Stream
 from aiocpg.errors import EngineUnavailableError
 
@@ -79,8 +79,9 @@ class Connection:
             ConnectionClosedError: This side has closed.
         """
         encoded = group_name(name)
+        budget = checked_budget(max_buffered_bytes)
         opened_at = caller()
-        return Opening(lambda: self._join(encoded, max_buffered_bytes, opened_at))
+        return Opening(lambda: self._join(encoded, budget, opened_at), f"group {encoded!r}")
 
     async def _join(self, name: bytes, max_buffered_bytes: int, opened_at: str) -> Group:
         life = await self._session.join(name, max_buffered_bytes, opened_at)
@@ -134,7 +135,7 @@ class Connection:
         """
         self._session.check_open()
         self._engine.ask_ring()
-        return self._session.rings.open((), max_buffered_bytes, "rings()")
+        return self._session.rings.open((), checked_budget(max_buffered_bytes), "rings()")
 
     async def aclose(self) -> None:
         """
@@ -146,6 +147,7 @@ class Connection:
         await self._session.aclose(self._close_timeout)
 
     async def __aenter__(self) -> Connection:
+        self._session.check_open()
         return self
 
     async def __aexit__(
@@ -183,7 +185,7 @@ def connect(
         daemon_uid: Refuse a daemon that runs as another user id.
 
     Raises:
-        UsageError: The URL names no engine.
+        UsageError: The URL names no engine, or the loop runs on a thread whose stack is too small.
         EngineUnavailableError: With the reason and the cure; ``transient`` tells whether trying again may help.
     """
     return connect_entering(
@@ -201,7 +203,11 @@ def connect_entering(
 ) -> Opening[Connection]:
     """:func:`connect` for tests: ``enter`` takes each fresh thread that opens a handle to the daemon's namespaces."""
     chosen = url or os.environ.get("AIOCPG_URL") or engines.DEFAULT_URL
-    engines.check_url(chosen)
+    engines.prepare(chosen)
+    _check_seconds("connect_timeout", 0 if connect_timeout is None else connect_timeout)
+    _check_seconds("close_timeout", close_timeout)
+    if daemon_uid is not None and not isinstance(daemon_uid, int):
+        raise TypeError(f"daemon_uid is a user id, a number, not {daemon_uid!r}")
     opened_at = caller()
 
     async def open_() -> Connection:
@@ -215,4 +221,11 @@ def connect_entering(
             transient=True,
         )
 
-    return Opening(open_)
+    return Opening(open_, chosen)
+
+
+def _check_seconds(name: str, value: float) -> None:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is a number of seconds, not {value!r}")
+    if not value >= 0:
+        raise ValueError(f"{name} is a number of seconds, 0 or more, not {value}")

@@ -139,6 +139,13 @@ class View:
         object.__setattr__(self, "joined", MappingProxyType(dict(self.joined)))
         object.__setattr__(self, "left", MappingProxyType(dict(self.left)))
 
+    def __repr__(self) -> str:
+        # Short, because each message of a view shows it.
+        members = " ".join(map(str, self.members))
+        came = "".join(f" +{who} {why.name}" for who, why in self.joined.items())
+        went = "".join(f" -{who} {why.name}" for who, why in self.left.items())
+        return f"<View {self.number} of {self.group!r} on ring {self.ring_id}: {members};{came}{went}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A mappingproxy cannot be pickled, a dict can; the constructor wraps it again.
         mappings = (dict(self.joined), dict(self.left))

@@ -53,9 +53,9 @@ class LagWatch:
         if late > LAG_SECONDS:
             self.lags += 1
             log.warning(
-                "! the event loop stood still for %.1f s: something blocks it, and corosync buffers meanwhile", late
+                "the event loop stood still for %.1f s: something blocks it, and corosync buffers meanwhile", late
             )
 
 
 def _crashed(error: BaseException) -> None:
-    log.error("! the watch over the loop's lag ended: %r", error)
+    log.error("the watch over the loop's lag ended: %r", error)

@@ -32,5 +32,5 @@ class Place:
         if not self._port.is_here():
             raise UsageError(
                 "used from another thread or event loop than the one it was opened in: "
-                "hand the work over (asyncio.run_coroutine_threadsafe) or connect there"
+                "hand the work over to it (asyncio.run_coroutine_threadsafe, trio.from_thread.run), or connect here"
             )

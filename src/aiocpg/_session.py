@@ -54,7 +54,7 @@ class Session:
 
     def on_lost(self, error: CPGError) -> None:
         """See :class:`aiocpg.engine._base.RingListener`."""
-        log.warning("! %s", error)
+        log.warning("%s", error)
         self.error = error
         self.rings.end(error)
         # The engine has given everything back, and each group hears of its own loss: nothing is open any more.
@@ -154,4 +154,4 @@ async def _leave(life: Life) -> None:
         await life.leave()
     except CPGError as error:
         # It was given up, which is what closing wants; the other groups still leave in order.
-        log.warning("! %r could not be left: %s", life.membership.name, error)
+        log.warning("group %r could not be left: %s", life.membership.name, error)

@@ -85,6 +85,9 @@ class Stream(Generic[T]):
     ) -> None:
         await self.aclose()
 
+    def __repr__(self) -> str:
+        return f"<Stream {self._name}>"
+
     async def _ready(self) -> None:
         self._usable()
         if self._is_read:

@@ -121,7 +121,7 @@ class GroupClosedError(UsageError):
         self.group = group
 
     def __str__(self) -> str:
-        return f"group {self.group!r} was left by this side; join it again to go on"
+        return f"group {self.group!r} was left by this side, or closed with its connection; join it again to go on"
 
 
 class ConnectionClosedError(UsageError):

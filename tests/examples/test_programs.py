@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,3 +158,18 @@ def test_leader_does_the_jobs_and_its_death_loses_none(three: CorosyncCluster, p
     assert texts(third, "doing") == []
     for worker in workers:
         worker.interrupt()
+
+
+def test_test_of_ones_own_passes(tmp_path: Path) -> None:
+    """With pytest alone, away from our own configuration."""
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-W",
+        "error",
+        f"--rootdir={tmp_path}",
+        EXAMPLES / ("test_partition" + ".py"),
+    ]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

@@ -75,6 +75,7 @@ async def test_group_is_in_its_first_view_when_join_returns(group: Group) -> Non
     assert dict(group.view.joined) == {group.me: Reason.JOIN}
     assert group.max_message_size == 1_047_552
     assert "member" in repr(group)
+    assert repr(group.views()) == f"<Stream views() of group {group.name!r}>"
 
 
 async def test_members_are_sorted_and_the_newest_that_arrived(pair: tuple[Group, Group]) -> None:

@@ -14,7 +14,7 @@ from aiocpg._group._life import Life
 from aiocpg._group._payload import all_checked, joined
 from aiocpg._group._sender import Confirmation
 from aiocpg._hub import Kinds
-from aiocpg._state.inbox import MAX_BUFFERED_BYTES
+from aiocpg._state.inbox import MAX_BUFFERED_BYTES, checked_budget
 from aiocpg._stream import Stream
 from aiocpg.errors import CPGError
 
@@ -184,7 +184,7 @@ class Group:
 
     def _open(self, kinds: Kinds, what: str, limit: int | None) -> Stream[Any]:
         self._life.place.check()
-        budget = self._max_buffered_bytes if limit is None else limit
+        budget = self._max_buffered_bytes if limit is None else checked_budget(limit)
         return self._pump.hub.open(kinds, budget, f"{what} of group {self.name!r}")
 
     def __aiter__(self) -> Stream[Event]:
@@ -206,6 +206,7 @@ class Group:
         await self._life.leave()
 
     async def __aenter__(self) -> Group:
+        self._life.check_open()
         return self
 
     async def __aexit__(
@@ -221,8 +222,9 @@ class Group:
             except CPGError:
                 if exc is None:
                     raise
-                log.exception("! leaving %r failed behind another error", self.name)
+                log.exception("leaving group %r failed behind another error", self.name)
 
     def __repr__(self) -> str:
-        state = "member" if self._life.is_open else "closed" if self._pump.ended else "leaving"
+        over = "closed" if self._pump.error is None else "lost"
+        state = "member" if self._life.is_open else over if self._pump.ended else "leaving"
         return f"<Group {self.name!r} {self.me} {state}>"

@@ -38,7 +38,7 @@ def all_checked(messages: Iterable[Buffer], limit: int) -> list[bytes]:
         TypeError: One is not of bytes.
         MessageTooBigError: One is over the limit; its ``index`` tells which.
     """
-    if isinstance(messages, (bytes, bytearray, memoryview, str)):
+    if isinstance(messages, (bytes, bytearray, memoryview, str)) or not isinstance(messages, Iterable):
         raise TypeError("mcast_many takes an iterable of messages, one buffer each; for a single message use mcast")
     batch: list[bytes] = []
     for index, message in enumerate(messages):
@@ -54,7 +54,8 @@ def _size(buffer: Buffer) -> int:
         return buffer.nbytes
     if isinstance(buffer, (bytes, bytearray)):
         return len(buffer)
-    raise TypeError(f"a message is made of bytes, bytearray or memoryview, not {type(buffer).__name__}")
+    cure = "encode it, as in text.encode()" if isinstance(buffer, str) else "wrap it, as in memoryview(it)"
+    raise TypeError(f"a message is made of bytes, bytearray or memoryview, not {type(buffer).__name__}: {cure}")
 
 
 def _contiguous(buffer: Buffer) -> Buffer:

@@ -17,7 +17,7 @@ from aiocpg._group._sender import Sender
 from aiocpg._hub import Hub
 from aiocpg._state.history import History, Phase
 from aiocpg.engine._base import Membership
-from aiocpg.errors import CPGError, GroupClosedError, MembershipLostError, MessageLostError
+from aiocpg.errors import ConnectionLostError, CPGError, GroupClosedError, MembershipLostError, MessageLostError
 
 log = logging.getLogger("aiocpg")
 
@@ -120,7 +120,9 @@ class Pump:
 
     def _lose(self, error: CPGError, fate: CPGError) -> None:
         if not self.ended:
-            log.warning("! %r: %s", self.membership.name, error)
+            # The connection says it once for all its groups; a group that is lost alone says it here.
+            alone = not isinstance(error, ConnectionLostError) or error.__cause__ is not None
+            log.log(logging.WARNING if alone else logging.DEBUG, "! group %r: %s", self.membership.name, error)
             self._finish(error, error, fate)
             # What is lost is given back now: nobody may ever close it, and a dead descriptor stays readable.
             self.membership.abandon()

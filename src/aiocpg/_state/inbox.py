@@ -23,6 +23,21 @@ MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 T = TypeVar("T")
 
 
+def checked_budget(max_buffered_bytes: int) -> int:
+    """
+    The budget, if it is one.
+
+    Raises:
+        TypeError: It is not a whole number.
+        ValueError: It is negative.
+    """
+    if not isinstance(max_buffered_bytes, int):
+        raise TypeError(f"max_buffered_bytes is a whole number of bytes, not {max_buffered_bytes!r}")
+    if max_buffered_bytes < 0:
+        raise ValueError(f"max_buffered_bytes is a number of bytes, 0 or more, not {max_buffered_bytes}")
+    return max_buffered_bytes
+
+
 def cost(event: object) -> int:
     """Bytes that an event counts for in a budget."""
     return (len(event.data) if type(event) is Message else 0) + EVENT_OVERHEAD

@@ -5,6 +5,8 @@ Engines, and choosing one by URL. There is no silent fallback: who asked for a c
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from aiocpg._loop import LoopPort
@@ -21,12 +23,32 @@ def check_url(url: str) -> SplitResult:
     Raises:
         UsageError: It names none, or has parts that its engine knows nothing of.
     """
+    if not isinstance(url, str):
+        raise UsageError(f"a URL is text like 'corosync://', not {url!r}")
     parts = urlsplit(url)
     if parts.scheme != "corosync":
         raise UsageError(f"no engine is called by {url!r}: use 'corosync://', the daemon on this host")
     if parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
         raise UsageError(f"{url!r}: 'corosync://' takes nothing after it, libcpg reaches the daemon on this host only")
     return parts
+
+
+def prepare(url: str) -> None:
+    """
+    Import the engine that a URL names, now: not in the running loop, nor after privileges were dropped.
+
+    Raises:
+        UsageError: The URL names no engine.
+    """
+    check_url(url)
+    _corosync()
+
+
+def _corosync() -> ModuleType:
+    # Only the engine that is asked for is imported: each brings its own dependencies.
+    from aiocpg.engine import corosync  # noqa: PLC0415
+
+    return corosync
 
 
 async def open_engine(
@@ -46,8 +68,6 @@ async def open_engine(
         UsageError: The URL names no engine.
     """
     check_url(url)
-    # Only the engine that is asked for is imported: each brings its own dependencies.
-    from aiocpg.engine.corosync import open_engine as open_corosync  # noqa: PLC0415
-    from aiocpg.engine.corosync._daemon import Daemon  # noqa: PLC0415
-
-    return await open_corosync(port, Daemon(enter), daemon_uid)
+    corosync: Any = _corosync()
+    engine: Engine = await corosync.open_engine(port, corosync.Daemon(enter), daemon_uid)
+    return engine

@@ -70,6 +70,8 @@ class CorosyncCluster:
 
     def node(self, nodeid: int) -> ClusterNode:
         """The node with this number; they count from 1."""
+        if not self._nodes:
+            raise ValueError("the cluster is not started: use it in a `with` block, or call start()")
         if not 1 <= nodeid <= len(self._nodes):
             raise ValueError(f"there is no node {nodeid}: the cluster has {len(self._nodes)} nodes, from 1")
         return self._nodes[nodeid - 1]

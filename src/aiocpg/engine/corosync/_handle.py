@@ -203,7 +203,7 @@ class LoopHandle:
             except NoThreadError as error:
                 # The daemon sees the hang-up; libcpg's memory for the handle stays until the process ends.
                 self._raw.shutdown()
-                log.warning("! a handle could not be finalized: %s", error)
+                log.warning("a handle could not be finalized: %s", error)
 
     def _close(self) -> None:
         self._closed = True

@@ -67,7 +67,7 @@ class RingProbe:
 
     def on_lost(self, error: CPGError) -> None:
         """See :class:`aiocpg.engine.corosync._handle.HandleOwner`."""
-        log.warning("! the present ring could not be found out: %s", error)
+        log.warning("the present ring could not be found out: %s", error)
         self._report(None)
 
     def _run(self) -> None:
@@ -105,7 +105,7 @@ class RingProbe:
 
     def _failed(self, error: BaseException) -> None:
         if not self._is_over:
-            log.warning("! the present ring could not be found out: %s", error)
+            log.warning("the present ring could not be found out: %s", error)
             self._report(None)
 
     def _report(self, change: RingChange | None) -> None:
