@@ -105,7 +105,7 @@ def test_connect_says_start_it_when_the_daemon_is_not_running(fresh_node: Cluste
 def test_connect_says_what_to_install_when_libcpg_cannot_be_loaded(node: ClusterNode) -> None:
     """The package's name stands in the cure, the loader's own words in the reason; importing works all the same."""
     hide = f'mount --bind /dev/null "{libcpg()}" && exec "$@"'
-    said = connected(node, wrapped_in=["unshare", "--mount", "sh", "-c", hide, "sh"])
+    said = connected(node, wrapped_in=["unshare", "--mount", "--propagation=unchanged", "sh", "-c", hide, "sh"])
     assert said["reason"].startswith("libcpg cannot be loaded: ")
     assert "libcpg.so.4" in said["reason"]
     assert "libcpg4 on Debian" in said["cure"]
