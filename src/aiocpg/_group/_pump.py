@@ -120,9 +120,10 @@ class Pump:
 
     def _lose(self, error: CPGError, fate: CPGError) -> None:
         if not self.ended:
-            # The connection says it once for all its groups; a group that is lost alone says it here.
-            alone = not isinstance(error, ConnectionLostError) or error.__cause__ is not None
-            log.log(logging.WARNING if alone else logging.DEBUG, "! group %r: %s", self.membership.name, error)
+            # A dead daemon is the connection's to warn of, once for all its groups; readers and senders get the error
+            # in any case. What only this group met (we were put out, a fault of our own) is warned of here.
+            ours = not isinstance(error, ConnectionLostError) or error.__cause__ is not None
+            log.log(logging.WARNING if ours else logging.DEBUG, "! group %r: %s", self.membership.name, error)
             self._finish(error, error, fate)
             # What is lost is given back now: nobody may ever close it, and a dead descriptor stays readable.
             self.membership.abandon()
