@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from aiocpg import ConnectionLostError, SlowConsumerError, Stream
+from aiocpg import ConnectionLostError, Disconnected, SlowConsumerError, Stream
 from aiocpg._hub import Hub, Kinds
 from aiocpg._state.inbox import EVENT_OVERHEAD
 
@@ -165,3 +165,33 @@ async def test_first_reader_gets_the_backlog_when_all_is_over() -> None:
     assert await late.receive_batch() == [1, 2]
     with pytest.raises(ConnectionLostError):
         await late.receive_batch()
+
+
+GAP = Disconnected("gone")
+
+
+async def test_gap_reaches_every_reader_whatever_it_wants() -> None:
+    """As an event where all events are handed out, as an error otherwise."""
+    one = hub()
+    everything, numbers = reader(one), reader(one, NUMBERS)
+    one.publish([1])
+    one.publish_gap(GAP)
+    one.publish([2])
+    assert await everything.receive_batch() == [1, GAP, 2]
+    assert await numbers.receive_batch() == [1]
+    with pytest.raises(ConnectionLostError, match="gone"):
+        await anext(numbers)
+    assert await anext(numbers) == 2
+
+
+async def test_gap_is_kept_for_the_first_readers() -> None:
+    """They begin at the start of the stream, and it is in there."""
+    one = hub()
+    one.publish([1, "one"])
+    one.publish_gap(GAP)
+    one.publish([2])
+    everything, words = reader(one), reader(one, WORDS)
+    assert await everything.receive_batch() == [1, "one", GAP, 2]
+    assert await words.receive_batch() == ["one"]
+    with pytest.raises(ConnectionLostError):
+        await words.receive_batch()

@@ -186,6 +186,35 @@ async def test_timer_calls_once_unless_it_is_cancelled() -> None:
     assert called == ["late"]
 
 
+async def test_task_runs_beside_until_it_is_cancelled() -> None:
+    """Repeating the cancellation does nothing, and it is no crash."""
+    steps: list[object] = []
+
+    async def run() -> None:
+        steps.append("begun")
+        await anyio.sleep_forever()
+
+    task = current_port().spawn(run, "test", steps.append)
+    await until(lambda: steps)
+    task.cancel()
+    task.cancel()
+    await turns()
+    assert steps == ["begun"]
+
+
+async def test_error_of_a_task_goes_to_its_owner() -> None:
+    """The loop and everything else in it runs on."""
+    error = KeyError("crash")
+    crashes: list[BaseException] = []
+
+    async def run() -> None:
+        raise error
+
+    current_port().spawn(run, "test", crashes.append)
+    await until(lambda: crashes)
+    assert crashes == [error]
+
+
 async def test_thread_calls_into_the_loop() -> None:
     """The callback runs in the loop, even where the loop had nothing to do."""
     port = current_port()

@@ -11,6 +11,9 @@ from aiocpg._events import (
     Buffer,
     ConfigurationChange,
     DaemonIdentity,
+    DaemonResumed,
+    DaemonStalled,
+    Disconnected,
     Event,
     Guarantee,
     MemberChange,
@@ -22,7 +25,9 @@ from aiocpg._events import (
     View,
 )
 from aiocpg._group import Group
+from aiocpg._health import Health
 from aiocpg._opening import Opening
+from aiocpg._state.reconnect import Reconnect
 from aiocpg._stream import Stream
 from aiocpg.errors import (
     AlreadyJoinedError,
@@ -56,6 +61,9 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionLostError",
     "DaemonIdentity",
+    "DaemonResumed",
+    "DaemonStalled",
+    "Disconnected",
     "EngineError",
     "EngineUnavailableError",
     "Event",
@@ -64,6 +72,7 @@ __all__ = [
     "GroupClosedError",
     "GroupNameError",
     "Guarantee",
+    "Health",
     "MemberChange",
     "MembershipLostError",
     "Message",
@@ -72,6 +81,7 @@ __all__ = [
     "Opening",
     "Reason",
     "Receipt",
+    "Reconnect",
     "RingChange",
     "RingId",
     "SlowConsumerError",

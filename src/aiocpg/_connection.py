@@ -11,12 +11,16 @@ import anyio
 from aiocpg import engine as engines
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._group import Group
+from aiocpg._health import Health
+from aiocpg._link import Return
 from aiocpg._loop import current_port
 from aiocpg._names import group_name
 from aiocpg._opening import Opening, caller
 from aiocpg._session import Session
 from aiocpg._state.inbox import MAX_BUFFERED_BYTES, checked_budget
+from aiocpg._state.reconnect import Reconnect, policy_of
 from aiocpg._stream import Stream
+from aiocpg.engine._base import Engine
 from aiocpg.errors import EngineUnavailableError
 
 
@@ -30,25 +34,31 @@ class Connection:
 
     def __init__(self, session: Session, close_timeout: float) -> None:
         self._session = session
-        self._engine = session.engine
+        self._link = session.link
+        self._max_message_size = session.link.engine.max_message_size
         self._close_timeout = close_timeout
 
     @property
     def nodeid(self) -> int:
-        """The number of the node we are on."""
-        return self._engine.nodeid
+        """The number of the node we are on; while away, of the node we were on."""
+        return self._link.engine.nodeid
 
     @property
     def max_message_size(self) -> int:
         """
         Bytes of payload that one message may have (``cpg_max_atomic_msgsize_get``): 1 047 552 with stock Corosync.
         """
-        return self._engine.max_message_size
+        return self._max_message_size
 
     @property
     def daemon(self) -> DaemonIdentity | None:
         """The process behind the descriptor, as the kernel tells (``SO_PEERCRED``); None where there is none."""
-        return self._engine.daemon
+        return None if self._link.is_away else self._link.engine.daemon
+
+    @property
+    def health(self) -> Health:
+        """How the connection is now, for a readiness probe. Asks nobody; may be looked at as often as one likes."""
+        return self._session.health
 
     @property
     def lags(self) -> int:
@@ -100,8 +110,7 @@ class Connection:
             ConnectionClosedError: This side has closed.
         """
         encoded = group_name(name)
-        self._session.check_open()
-        return await self._engine.members(encoded)
+        return await self._session.ask(lambda engine: engine.members(encoded))
 
     async def groups(self) -> Mapping[bytes, tuple[Address, ...]]:
         """
@@ -116,8 +125,7 @@ class Connection:
             ConnectionLostError: The engine went away.
             ConnectionClosedError: This side has closed.
         """
-        self._session.check_open()
-        return await self._engine.groups()
+        return await self._session.ask(lambda engine: engine.groups())
 
     def rings(self, *, max_buffered_bytes: int = MAX_BUFFERED_BYTES) -> Stream[RingChange]:
         """
@@ -133,9 +141,7 @@ class Connection:
         Raises:
             ConnectionClosedError: This side has closed.
         """
-        self._session.check_open()
-        self._engine.ask_ring()
-        return self._session.rings.open((), checked_budget(max_buffered_bytes), "rings()")
+        return self._session.open_rings(checked_budget(max_buffered_bytes))
 
     async def aclose(self) -> None:
         """
@@ -160,8 +166,8 @@ class Connection:
             await self.aclose()
 
     def __repr__(self) -> str:
-        session = self._session
-        state = "closed" if session.is_closed else "open" if session.error is None else "lost"
+        link = self._link
+        state = "closed" if link.is_closed else "lost" if link.error else "away" if link.is_away else "open"
         return f"<Connection node {self.nodeid} {state}>"
 
 
@@ -170,6 +176,8 @@ def connect(
     *,
     connect_timeout: float | None = 10,
     close_timeout: float = 5,
+    reconnect: bool | Reconnect | None = None,
+    stall_after: float | None = None,
     daemon_uid: int | None = None,
 ) -> Opening[Connection]:
     """
@@ -177,11 +185,20 @@ def connect(
 
     Works under asyncio, uvloop and trio. Cancelling is safe: nothing stays open.
 
+    With ``reconnect`` the connection outlives its daemon. Each group stays the object it is and joins again, as a
+    newcomer to the others; the gap shows in every iterator: ``events()`` hands out :class:`Disconnected`, iterators
+    of some kinds of events raise :class:`ConnectionLostError` once and go on behind it. Calls that have handed nothing
+    over wait; what was handed over and had not come back is unknown, and ``mcast_confirmed`` says so. The first
+    connect is not retried.
+
     Args:
         url: ``corosync://``, the daemon on this host; ``$AIOCPG_URL`` unless given, and ``corosync://`` where that is
             not set. One engine is never replaced by another.
-        connect_timeout: Seconds until a daemon that does not answer is given up; None waits for ever.
+        connect_timeout: Seconds until a daemon that does not answer is given up, at each try; None waits for ever.
         close_timeout: Seconds that leaving and closing may take before they are cut short.
+        reconnect: Whether to come back when the daemon is lost, and how; without it a loss ends everything.
+        stall_after: Seconds, more than 0, without an answer after which the daemon counts as stalled. It is then asked
+            all the time; None: only while a send or a call is pending, and 2 s.
         daemon_uid: Refuse a daemon that runs as another user id.
 
     Raises:
@@ -189,7 +206,13 @@ def connect(
         EngineUnavailableError: With the reason and the cure; ``transient`` tells whether trying again may help.
     """
     return connect_entering(
-        None, url, connect_timeout=connect_timeout, close_timeout=close_timeout, daemon_uid=daemon_uid
+        None,
+        url,
+        connect_timeout=connect_timeout,
+        close_timeout=close_timeout,
+        reconnect=reconnect,
+        stall_after=stall_after,
+        daemon_uid=daemon_uid,
     )
 
 
@@ -199,6 +222,8 @@ def connect_entering(
     *,
     connect_timeout: float | None = 10,
     close_timeout: float = 5,
+    reconnect: bool | Reconnect | None = None,
+    stall_after: float | None = None,
     daemon_uid: int | None = None,
 ) -> Opening[Connection]:
     """:func:`connect` for tests: ``enter`` takes each fresh thread that opens a handle to the daemon's namespaces."""
@@ -206,26 +231,38 @@ def connect_entering(
     engines.prepare(chosen)
     _check_seconds("connect_timeout", 0 if connect_timeout is None else connect_timeout)
     _check_seconds("close_timeout", close_timeout)
+    if stall_after is not None:
+        _check_seconds("stall_after", stall_after, more_than_0=True)
     if daemon_uid is not None and not isinstance(daemon_uid, int):
         raise TypeError(f"daemon_uid is a user id, a number, not {daemon_uid!r}")
+    policy = policy_of(reconnect)
     opened_at = caller()
 
     async def open_() -> Connection:
         port = current_port()
-        with anyio.move_on_after(connect_timeout):
-            engine = await engines.open_engine(chosen, port, daemon_uid=daemon_uid, enter=enter)
-            return Connection(Session(engine, port, opened_at), close_timeout)
-        raise EngineUnavailableError(
-            f"{chosen} did not let us in within {connect_timeout:g} s",
-            "the daemon is stopped, overloaded, starting or forming a ring: try again, or look at its log",
-            transient=True,
-        )
+
+        async def open_engine() -> Engine:
+            with anyio.move_on_after(connect_timeout):
+                return await engines.open_engine(chosen, port, daemon_uid=daemon_uid, enter=enter)
+            raise _not_in_time(chosen, connect_timeout)
+
+        engine = await open_engine()
+        way_back = None if policy is None else Return(policy, open_engine)
+        return Connection(Session(engine, port, opened_at, way_back, stall_after), close_timeout)
 
     return Opening(open_, chosen)
 
 
-def _check_seconds(name: str, value: float) -> None:
+def _not_in_time(url: str, seconds: float | None) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"{url} did not let us in within {seconds:g} s",
+        "the daemon is stopped, overloaded, starting or forming a ring: try again, or look at its log",
+        transient=True,
+    )
+
+
+def _check_seconds(name: str, value: float, *, more_than_0: bool = False) -> None:
     if not isinstance(value, (int, float)):
         raise TypeError(f"{name} is a number of seconds, not {value!r}")
-    if not value >= 0:
-        raise ValueError(f"{name} is a number of seconds, 0 or more, not {value}")
+    if not value >= 0 or (more_than_0 and value == 0):
+        raise ValueError(f"{name} is a number of seconds, {'more than 0' if more_than_0 else '0 or more'}, not {value}")

@@ -182,5 +182,41 @@ class Receipt:
     view: View
 
 
-Event: TypeAlias = Message | ConfigurationChange | RingChange | View
-"""What ``events()`` hands out. Most programs match :class:`Message` and :class:`View` only."""
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """
+    A gap: the daemon is gone, and the connection was told to come back (``connect(reconnect=...)``).
+
+    What the others sent and saw from here on never comes. When the group is joined anew, a :class:`View` with
+    ourselves in ``joined`` follows, as at the first join: what was synchronised there is to be synchronised again.
+    """
+
+    reason: str
+    """How it was noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStalled:
+    """
+    The daemon does not answer; it is not known to be gone. Not in the agreed order: other members do not see it.
+
+    The other nodes take this one for dead after their token timeout, whatever we still believe.
+    """
+
+    silent_for: float
+    """Seconds without an answer when this was noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonResumed:
+    """The daemon answers again. Not in the agreed order. What it missed follows as views and messages."""
+
+    silent_for: float
+    """Seconds without an answer, in all."""
+
+
+Event: TypeAlias = Message | ConfigurationChange | RingChange | View | Disconnected | DaemonStalled | DaemonResumed
+"""
+What ``events()`` hands out. Most programs match :class:`Message` and :class:`View` only, and with ``reconnect``
+:class:`Disconnected`.
+"""

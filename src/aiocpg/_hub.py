@@ -3,7 +3,7 @@ One ordered stream, many readers: who gets what, and where a reader begins.
 
 Until somebody has taken an event a reader begins at the start of the stream, and what arrives is kept for it within a
 budget. Afterwards it begins with the next event, preceded by the state in force. Readers are held weakly: one that
-nobody holds stops collecting.
+nobody holds stops collecting. A gap in the stream reaches every reader, whatever kinds it wants.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
+from aiocpg._events import Disconnected
 from aiocpg._opening import caller
 from aiocpg._state.inbox import Inbox, cost
 from aiocpg._stream import Stream
@@ -73,6 +74,13 @@ class Hub(Generic[T]):
                 chosen[kinds] = wanted, sum(map(cost, wanted))
             inbox.put(*chosen[kinds])
 
+    def publish_gap(self, gap: T) -> None:
+        """Hand a gap to all, whatever they want."""
+        if self._backlog is not None:
+            self._backlog.keep([gap])
+        for inbox in list(self._readers):
+            inbox.put_gap(gap)
+
     def end(self, error: CPGError | None = None) -> None:
         """Nothing more comes: readers get what they have, then this error or the end."""
         if not self._ended:
@@ -90,11 +98,12 @@ class Hub(Generic[T]):
         def in_force() -> Sequence[T]:
             return _of(kinds, self._in_force())
 
+        typed = bool(kinds)
         if self._backlog is None:
-            return Inbox(limit, in_force, first=() if self._ended else in_force())
+            return Inbox(limit, in_force, first=() if self._ended else in_force(), raises_gaps=typed)
         lost = self._backlog.lost(kinds)
-        kept = () if lost else _of(kinds, self._backlog.events)
-        return Inbox(limit, in_force, first=kept, lost=lost, lost_limit=self._backlog.limit)
+        kept = () if lost else _of((*kinds, Disconnected) if typed else (), self._backlog.events)
+        return Inbox(limit, in_force, first=kept, lost=lost, lost_limit=self._backlog.limit, raises_gaps=typed)
 
     def _somebody_took(self) -> None:
         self._backlog = None

@@ -1,5 +1,5 @@
 """
-The one file that knows event loops: descriptors, timers and calls from other threads, on asyncio, uvloop and trio.
+The one file that knows event loops: descriptors, timers, tasks and calls from other threads, on asyncio, uvloop, trio.
 
 On asyncio and uvloop everything is a callback of the loop; on trio a system task stands in for each. Callbacks given to
 this file must not raise: each goes with a ``crashed`` function that gets what it raised all the same. Everything
@@ -42,6 +42,14 @@ class Timer(ABC):
         """Do not call. Repeating does nothing."""
 
 
+class Task(ABC):
+    """Something that runs beside all else until it is done."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """End it where it waits, or before it begins. Repeating does nothing."""
+
+
 class LoopPort(ABC):
     """What the library needs of a running event loop."""
 
@@ -56,6 +64,10 @@ class LoopPort(ABC):
     @abstractmethod
     def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
         """Call once after ``delay`` seconds."""
+
+    @abstractmethod
+    def spawn(self, run: Callable[[], Awaitable[None]], name: str, crashed: Crashed) -> Task:
+        """Run a coroutine function beside all else. A cancellation that is not ours counts as a crash."""
 
     @abstractmethod
     def call_from_thread(self, callback: Callback) -> None:
@@ -152,6 +164,28 @@ class _AsyncioTimer(Timer):
         self._handle.cancel()
 
 
+class _AsyncioTask(Task):
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, run: Callable[[], Awaitable[None]], name: str, crashed: Crashed
+    ) -> None:
+        self._is_cancelled = False
+        self._task = loop.create_task(self._main(run, crashed), name=name)
+
+    async def _main(self, run: Callable[[], Awaitable[None]], crashed: Crashed) -> None:
+        try:
+            await run()
+        except asyncio.CancelledError as error:
+            if not self._is_cancelled:  # some programs cancel every task there is
+                crashed(error)
+            raise
+        except Exception as error:  # noqa: BLE001 - the owner is told
+            crashed(error)
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+        self._task.cancel()
+
+
 class AsyncioPort(LoopPort):
     """asyncio, and uvloop, which is an asyncio loop."""
 
@@ -168,6 +202,9 @@ class AsyncioPort(LoopPort):
     def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
         return _AsyncioTimer(self._loop.call_later(delay, _running(callback, crashed)))
 
+    def spawn(self, run: Callable[[], Awaitable[None]], name: str, crashed: Crashed) -> Task:
+        return _AsyncioTask(self._loop, run, f"aiocpg {name}", crashed)
+
     def call_from_thread(self, callback: Callback) -> None:
         self._loop.call_soon_threadsafe(callback)
 
@@ -175,7 +212,7 @@ class AsyncioPort(LoopPort):
         return self._loop.time()
 
 
-class _TrioTask(Timer):
+class _TrioTask(Timer, Task):
     """A system task that can be cancelled. An error would end trio as a whole, so it goes to ``crashed``."""
 
     def __init__(self, run: Callable[[], Awaitable[None]], name: str, crashed: Crashed) -> None:
@@ -269,6 +306,9 @@ class TrioPort(LoopPort):
             run()
 
         return _TrioTask(wait, "aiocpg timer", crashed)
+
+    def spawn(self, run: Callable[[], Awaitable[None]], name: str, crashed: Crashed) -> Task:
+        return _TrioTask(run, f"aiocpg {name}", crashed)
 
     def call_from_thread(self, callback: Callback) -> None:
         self._token.run_sync_soon(callback)

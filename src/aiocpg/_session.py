@@ -1,82 +1,135 @@
-"""One open engine in one event loop: who hears of its rings and its loss, and who cleans up when the loop ends."""
+"""
+One connection in one event loop: its groups, who hears of its rings, its gaps and its loss, and who cleans up when the
+loop ends.
+"""
 
 from __future__ import annotations
 
 import logging
+import random
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import anyio
 
-from aiocpg._events import RingChange
-from aiocpg._group import Life
+from aiocpg._comeback import Comeback
+from aiocpg._events import DaemonResumed, DaemonStalled, Disconnected, RingChange
+from aiocpg._group import Life, WayBack
+from aiocpg._health import Health
 from aiocpg._hub import Hub
 from aiocpg._lag import LagWatch
+from aiocpg._link import Link, Return
 from aiocpg._loop import LoopEnd, LoopPort
 from aiocpg._place import Place
-from aiocpg.engine._base import Engine
-from aiocpg.errors import ConnectionClosedError, CPGError, GroupClosedError
+from aiocpg._pulse import STALL_SECONDS, Pulse
+from aiocpg._stream import Stream
+from aiocpg.engine._base import Engine, Membership
+from aiocpg.errors import ConnectionClosedError, ConnectionLostError, CPGError, GroupClosedError
 
 log = logging.getLogger("aiocpg")
+
+T = TypeVar("T")
 
 
 class Session:
     """
-    Owns an engine and the memberships opened through it.
+    Owns the engine and the memberships opened through it.
+
+    Args:
+        engine: The first engine.
+        port: The loop.
+        opened_at: Where, for the warning of one that is never closed.
+        way_back: How to come back after a loss; None where a loss is the end.
+        stall_after: Seconds until a daemon that does not answer is told of, asked all the time; None: the default
+            time, asked while something is pending.
 
     Attributes:
-        engine: The engine.
+        link: The engine at hand.
         place: Where it belongs.
         rings: The readers of rings.
         lag: The watch over the loop.
-        error: Why it is over, where it was not closed.
-        is_closed: Whether this side has closed it, or begun to.
     """
 
-    def __init__(self, engine: Engine, port: LoopPort, opened_at: str) -> None:
-        self.engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        port: LoopPort,
+        opened_at: str,
+        way_back: Return | None = None,
+        stall_after: float | None = None,
+    ) -> None:
+        self.link = Link(engine, port, way_back)
         self.place = Place(port)
-        self.rings: Hub[RingChange] = Hub(None, self._ring_in_force, self.place.check)
+        self.rings: Hub[RingChange | Disconnected] = Hub(None, self._ring_in_force, self.place.check)
         self.lag = LagWatch(port)
-        self.error: CPGError | None = None
-        self.is_closed = False
+        self._port = port
         self._ring: RingChange | None = None
         self._lives: dict[Life, str] = {}
+        self._asking = 0
         self._opened_at = opened_at
         self._end = LoopEnd(self._loop_ended)
-        engine.listen(self)
+        self._is_watched = stall_after is not None
+        after = STALL_SECONDS if stall_after is None else stall_after
+        self._pulse = Pulse(port, after, self._ping, self._is_pulse_wanted, self._stalled, self._resumed)
+        self.link.listen(self)
 
     def on_ring(self, change: RingChange) -> None:
-        """See :class:`aiocpg.engine._base.RingListener`."""
+        """See :class:`aiocpg._link.LinkOwner`."""
         self._ring = change
         self.rings.publish([change])
 
-    def on_lost(self, error: CPGError) -> None:
-        """See :class:`aiocpg.engine._base.RingListener`."""
-        log.warning("%s", error)
-        self.error = error
+    def on_away(self, error: ConnectionLostError) -> None:
+        """See :class:`aiocpg._link.LinkOwner`."""
+        self._ring = None
+        self.rings.publish_gap(Disconnected(error.reason))
+
+    def on_back(self) -> None:
+        """See :class:`aiocpg._link.LinkOwner`."""
+        if self.rings.readers:
+            self.link.engine.ask_ring()
+
+    def on_over(self, error: CPGError) -> None:
+        """See :class:`aiocpg._link.LinkOwner`."""
         self.rings.end(error)
-        # The engine has given everything back, and each group hears of its own loss: nothing is open any more.
+        if self.link.policy is not None:
+            # Without a way back each group hears of its own loss.
+            for life in list(self._lives):
+                life.give_up(error)
+        # The engine has given everything back, and so has each group: nothing is open any more.
         self._end.cancel()
         self.lag.stop()
+        self._pulse.stop()
 
     def check_open(self) -> None:
         """Raise why nothing new can be done, if so."""
         self.place.check()
-        if self.is_closed:
-            raise ConnectionClosedError
-        if self.error is not None:
-            raise self.error.fresh()
+        self.link.check_open()
+
+    @property
+    def health(self) -> Health:
+        """See :attr:`Connection.health`."""
+        link = self.link
+        is_over = link.is_closed or link.error is not None
+        ring = self._ring or next((life.pump.history.ring for life in self._lives if life.pump.history.ring), None)
+        return Health(
+            is_connected=not link.is_away and not is_over,
+            away_for=link.away_for,
+            stalled_for=self._pulse.silent_for,
+            ring=None if link.is_away or is_over else ring,
+            reconnects=link.returns,
+        )
 
     async def join(self, name: bytes, max_buffered_bytes: int, opened_at: str) -> Life:
         """Become a member."""
-        self.check_open()
-        membership = await self.engine.join(name)
-        if self.is_closed:  # while the engine's answer was on its way
+        return await self.ask(lambda engine: self._join(engine, name, max_buffered_bytes, opened_at))
+
+    async def _join(self, engine: Engine, name: bytes, max_buffered_bytes: int, opened_at: str) -> Life:
+        membership = await engine.join(name)
+        if self.link.is_closed:  # while the engine's answer was on its way
             membership.abandon()
             raise ConnectionClosedError
-        life = Life(membership, self.place, max_buffered_bytes, self._forget)
+        life = Life(membership, self.place, max_buffered_bytes, self._forget, self._way_back_to(name))
         self._lives[life] = opened_at
         try:
             await life.begin()
@@ -84,19 +137,76 @@ class Session:
             raise ConnectionClosedError from None
         return life
 
+    def _way_back_to(self, name: bytes) -> WayBack | None:
+        policy = self.link.policy
+        if policy is None:
+            return None
+
+        async def join() -> Membership:
+            return await (await self.link.until_there()).join(name)
+
+        return lambda done, given_up: Comeback(self._port, policy, f"group {name!r}", join, done, given_up)
+
     def _forget(self, life: Life) -> None:
         self._lives.pop(life, None)
 
+    async def ask(self, question: Callable[[Engine], Awaitable[T]]) -> T:
+        """Put a question to the engine; with a way back, to the next one when this one is lost over it."""
+        self.check_open()
+        pauses = None if self.link.policy is None else self.link.policy.pauses(random.random)
+        self._asking += 1
+        try:
+            while True:
+                try:
+                    return await question(await self.link.until_there())
+                except ConnectionLostError:
+                    if pauses is None:
+                        raise
+                await anyio.sleep(next(pauses))
+        finally:
+            self._asking -= 1
+
+    def open_rings(self, max_buffered_bytes: int) -> Stream[RingChange]:
+        """A reader of rings."""
+        self.check_open()
+        if not self.link.is_away:
+            self.link.engine.ask_ring()
+        return self.rings.open((RingChange,), max_buffered_bytes, "rings()")
+
+    # -- The daemon's pulse
+
+    async def _ping(self) -> None:
+        await self.link.engine.ping()
+
+    def _is_pulse_wanted(self) -> bool:
+        if self.link.is_away or self.place.is_in_child():
+            return False
+        return self._is_watched or self._asking > 0 or any(life.is_waiting for life in self._lives)
+
+    def _stalled(self, seconds: float) -> None:
+        log.warning("the daemon has not answered for %.1f s", seconds)
+        self._tell(DaemonStalled(seconds))
+
+    def _resumed(self, seconds: float) -> None:
+        log.warning("the daemon answers again, after %.1f s", seconds)
+        self._tell(DaemonResumed(seconds))
+
+    def _tell(self, event: DaemonStalled | DaemonResumed) -> None:
+        for life in list(self._lives):
+            life.pump.tell(event)
+
+    # -- The end
+
     async def aclose(self, seconds: float) -> None:
         """Leave all groups and close, within so many seconds. What still waits then, or when cancelled, is given up."""
-        if self.is_closed or self.place.is_in_child():
+        if self.link.is_closed or self.place.is_in_child():
             return
         self.place.check()
-        self.is_closed = True
+        self.link.close()
         try:
             with anyio.move_on_after(seconds):
                 await self._leave_all()
-                await self.engine.aclose()
+                await self.link.engine.aclose()
         finally:
             self.abandon()
 
@@ -107,12 +217,13 @@ class Session:
 
     def abandon(self) -> None:
         """Give everything up at once."""
-        self.is_closed = True
+        self.link.close()
         self._end.cancel()
         self.lag.stop()
+        self._pulse.stop()
         for life in list(self._lives):
             life.abandon()
-        self.engine.abandon()
+        self.link.engine.abandon()
         self.rings.end()
 
     def _ring_in_force(self) -> Sequence[RingChange]:
@@ -133,13 +244,14 @@ class Session:
 
     def __del__(self) -> None:
         # Only a loop that was thrown away without being shut down leads here: until then the loop holds us.
-        if getattr(self, "is_closed", True) or self.error is not None or self.place.is_in_child():
+        link: Link | None = getattr(self, "link", None)
+        if link is None or link.is_closed or link.error is not None or self.place.is_in_child():
             return
-        self.is_closed = True
+        link.close()
         try:
             self._warn(f"a connection was never closed; opened at {self._opened_at}")
         finally:
-            self.engine.abandon()
+            link.engine.abandon()
 
     def _warn_of_readers(self, hub: Hub[Any], ended: str) -> None:
         for reader in hub.readers:

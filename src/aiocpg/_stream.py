@@ -27,9 +27,14 @@ class Stream(Generic[T]):
 
     Iterate with ``async for``, or take all that is there with :meth:`receive_batch`. The stream ends when the group
     is left or the connection closed by this side; when the engine is lost it raises :class:`ConnectionLostError`
-    after what had arrived. Each stream has its own budget (``max_buffered_bytes``); a reader that falls behind it
-    gets :class:`SlowConsumerError` once, after what was kept, and may go on reading: the next event is the state then
-    in force.
+    after what had arrived.
+
+    With ``connect(reconnect=...)`` a loss is a gap and not the end: ``events()`` hands out :class:`Disconnected` there,
+    every other stream raises :class:`ConnectionLostError` once and goes on behind it.
+
+    Each stream has its own budget (``max_buffered_bytes``); a reader that falls behind it gets
+    :class:`SlowConsumerError` once, after what was kept, and may go on reading: the next event is the state then in
+    force.
 
     Cancelling a read loses nothing. A stream that nobody holds stops collecting.
     """
@@ -51,7 +56,9 @@ class Stream(Generic[T]):
 
         Raises:
             StopAsyncIteration: This side has left or closed, and all that had arrived was read.
-            ConnectionLostError: The engine went away, and all that had arrived was read.
+            ConnectionLostError: The engine went away, and all that had arrived was read. With ``reconnect`` raised once
+                for each gap; reading may go on.
+            EngineUnavailableError: With ``reconnect``: there is no way back, and all that had arrived was read.
             MembershipLostError: The group saw us go although we never left.
             SlowConsumerError: This reader fell behind its budget; said once, reading may go on.
             BusyError: Another task is reading this stream.

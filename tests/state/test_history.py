@@ -121,3 +121,39 @@ def test_departure_during_a_ring_change_closes_its_view(member: History) -> None
     assert isinstance(view, View)
     assert view.members == ()
     assert dict(view.left) == {OTHER: Reason.NODEDOWN, ME: Reason.PROCDOWN}
+
+
+AGAIN = Address(3, 11)
+REJOIN = ConfigurationChange(b"group", (OTHER, AGAIN), (MemberChange(AGAIN, Reason.JOIN),), ())
+
+
+def test_numbers_go_on_in_the_next_membership(member: History) -> None:
+    """Positions and view numbers never go back; the view is that of a newcomer, under the address of now."""
+    member.take([(OTHER, b"x")])
+    member.break_off()
+    member.resume_as(AGAIN)
+    change, ring, view, message = member.take([REJOIN, NEXT_RING, (AGAIN, b"y")])
+    assert (change, ring) == (REJOIN, NEXT_RING)
+    assert view == View(b"group", (OTHER, AGAIN), {AGAIN: Reason.JOIN}, {}, NEXT_RING.ring_id, 2, 1)
+    assert message == Message(b"group", AGAIN, b"y", 2, view)
+    assert member.take_own() == [message]
+
+
+def test_nothing_counts_between_the_loss_and_the_next_join(member: History) -> None:
+    """As before the first join; the view before the loss is shown until there is another."""
+    member.break_off()
+    assert not member.has_view
+    member.resume_as(ME)
+    assert member.take([(OTHER, b"x"), NEXT_RING]) == []
+    assert (member.position, member.view) == (0, FIRST_VIEW)
+
+
+def test_change_that_was_pending_at_the_loss_makes_no_view(member: History) -> None:
+    """Its ring never came, and the next membership begins with nobody."""
+    down = ConfigurationChange(b"group", (ME,), (), (MemberChange(OTHER, Reason.NODEDOWN),))
+    assert member.take([down]) == [down]
+    member.break_off()
+    member.resume_as(ME)
+    view = member.take([JOIN, NEXT_RING])[-1]
+    assert isinstance(view, View)
+    assert (dict(view.joined), dict(view.left)) == ({ME: Reason.JOIN}, {})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from aiocpg import Address, ConnectionLostError, Message, RingId, SlowConsumerError, View
+from aiocpg import Address, ConnectionLostError, Disconnected, Message, RingId, SlowConsumerError, View
 from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox, cost
 from aiocpg.errors import CPGError
 
@@ -250,4 +250,79 @@ def test_error_that_ends_it_may_be_any_of_ours() -> None:
     box = inbox()
     box.end(CPGError())
     with pytest.raises(CPGError):
+        box.take()
+
+
+GAP = Disconnected("gone")
+
+
+def typed(*first: object, limit: int = 10**6) -> Inbox[object]:
+    """Return the inbox of a reader that wants some kinds of events only."""
+    return Inbox(limit, nothing, first=first, raises_gaps=True)
+
+
+def test_gap_is_an_event_for_who_gets_all_events() -> None:
+    """In its place, like any other."""
+    box = inbox()
+    put(box, 1)
+    box.put_gap(GAP)
+    put(box, 2)
+    assert box.take_all() == [1, GAP, 2]
+
+
+def test_gap_is_an_error_for_who_would_not_see_it() -> None:
+    """Raised once, in its place; more comes behind it."""
+    box = typed(1, GAP, 2)
+    box.put_gap(GAP)
+    put(box, 3)
+    assert box.take() == 1
+    with pytest.raises(ConnectionLostError, match="gone"):
+        box.take()
+    assert box.take() == 2
+    with pytest.raises(ConnectionLostError, match="gone"):
+        box.take()
+    assert box.take() == 3
+    assert not box.has_something
+
+
+def test_batch_ends_before_a_gap() -> None:
+    """So that what was received on both sides of it can be told apart."""
+    box = typed(1, 2, GAP, 3)
+    assert box.take_all() == [1, 2]
+    with pytest.raises(ConnectionLostError):
+        box.take_all()
+    assert box.take_all() == [3]
+    box.put_gap(GAP)
+    with pytest.raises(ConnectionLostError):
+        box.take_all()
+
+
+def test_gap_gets_in_where_the_budget_is_used_up() -> None:
+    """It is no event of the group's that could be lost for lack of room."""
+    box = Inbox[object](EVENT_OVERHEAD, nothing, raises_gaps=True)
+    put(box, 1)
+    box.put_gap(GAP)
+    assert box.take() == 1
+    with pytest.raises(ConnectionLostError):
+        box.take()
+
+
+def test_gap_behind_lost_events_is_one_of_them() -> None:
+    """The reader is told of one loss, and starts over behind it."""
+    box = Inbox[object](EVENT_OVERHEAD, nothing, raises_gaps=True)
+    put(box, 1, 2)
+    box.put_gap(GAP)
+    assert box.take() == 1
+    with pytest.raises(SlowConsumerError) as caught:
+        box.take()
+    assert caught.value.lost == 2
+    assert not box.has_something
+
+
+def test_closed_inbox_takes_no_gap() -> None:
+    """Its reader has gone."""
+    box = typed(GAP)
+    box.clear()
+    box.put_gap(GAP)
+    with pytest.raises(StopAsyncIteration):
         box.take()

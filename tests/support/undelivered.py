@@ -86,6 +86,9 @@ class UndeliveringEngine:
         """None."""
         return {}
 
+    async def ping(self) -> None:
+        """Answer at once."""
+
     def ask_ring(self) -> None:
         """There is none."""
 

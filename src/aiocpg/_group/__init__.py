@@ -1,6 +1,6 @@
 """The group that people hold, and under it its life, its send side and its pump."""
 
 from aiocpg._group._group import Group
-from aiocpg._group._life import Life
+from aiocpg._group._life import Life, WayBack
 
-__all__ = ["Group", "Life"]
+__all__ = ["Group", "Life", "WayBack"]

@@ -28,7 +28,10 @@ class Group:
     """
     A membership in a group: what is sent comes to every member, in one order for all.
 
-    Comes from :meth:`Connection.join`. Iterating over the group itself reads one :meth:`events` that the group keeps,
+    Comes from :meth:`Connection.join`. With ``connect(reconnect=...)`` it outlives the daemon, with a new membership
+    each time: positions and view numbers go on, :attr:`me` may change.
+
+    Iterating over the group itself reads one :meth:`events` that the group keeps,
     so that breaking out of the loop and coming back loses nothing.
     """
 
@@ -81,7 +84,8 @@ class Group:
         :meth:`mcast_confirmed` tells.
 
         While the cluster is congested, or 768 KiB of this group's own messages are on their way, the call waits;
-        calls are served in order. It may be awaited in the task that reads.
+        calls are served in order. It may be awaited in the task that reads. With ``reconnect`` it waits as well while
+        the daemon is away, without bound; use a timeout.
 
         Cancelling is safe: a cancelled call has sent nothing. With ``native`` it may have.
 
@@ -95,8 +99,10 @@ class Group:
         Raises:
             MessageTooBigError: The payload is over the limit; nothing was sent.
             GroupClosedError: This side has left the group or is leaving it.
-            ConnectionLostError: The engine went away; whether the message was sent is unknown.
+            ConnectionLostError: The engine went away; whether the message was sent is unknown. With ``reconnect`` only
+                where the loss met this very call; later ones wait.
             MembershipLostError: The group saw this member go.
+            EngineUnavailableError: With ``reconnect``: there is no way back.
         """
         await self._send(buffers, native, None)
 
@@ -141,7 +147,8 @@ class Group:
 
         Raises:
             MessageTooBigError: One is over the limit (``index`` tells which); nothing was sent.
-            ConnectionLostError: The engine went away; some may have been sent.
+            ConnectionLostError: The engine went away; some may have been sent. With ``reconnect`` only where some were
+                taken; otherwise the call waits.
             GroupClosedError: This side has left the group or is leaving it.
             MembershipLostError: The group saw this member go.
         """
@@ -200,6 +207,8 @@ class Group:
         taken before stands before it. Readers get the rest, our departure last, and then the end. It waits for no
         reader, so it may be called while reading. Repeated, or after a loss, it returns at once.
 
+        While the daemon is away there is nothing to leave, and it returns at once.
+
         It waits without bound where the daemon does not answer; use a timeout. Cancelling closes hard: the handle is
         given up, others see this member go with reason PROCDOWN, and what was on its way may be lost.
         """
@@ -226,5 +235,6 @@ class Group:
 
     def __repr__(self) -> str:
         over = "closed" if self._pump.error is None else "lost"
-        state = "member" if self._life.is_open else over if self._pump.ended else "leaving"
+        here = "away" if self._pump.is_away else "member"
+        state = here if self._life.is_open else over if self._pump.ended else "leaving"
         return f"<Group {self.name!r} {self.me} {state}>"

@@ -1,8 +1,9 @@
 """
 Between an engine's membership and the people who hold a group: drains, tells readers and senders, notices the end.
 
-A membership ends in one of four ways, and only once: we left (readers end), the engine was lost, the group saw us go
-although we did not leave, or this side closed without waiting for its own departure.
+A pump ends in one of four ways, and only once: we left (readers end), the engine was lost, the group saw us go although
+we did not leave, or this side closed without waiting for its own departure. With somebody who goes back, the loss of
+the engine is no end but a gap: readers and senders stay, and the next membership goes on where the last one broke off.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from aiocpg._events import ConfigurationChange, Event, Reason, View
+from aiocpg._events import ConfigurationChange, Disconnected, Event, Reason, View
 from aiocpg._group._sender import Sender
 from aiocpg._hub import Hub
 from aiocpg._state.history import History, Phase
@@ -24,7 +25,14 @@ log = logging.getLogger("aiocpg")
 
 class Pump:
     """
-    Moves one membership's events.
+    Moves the events of one membership, or of several, one after the other.
+
+    Args:
+        membership: The first one.
+        max_buffered_bytes: What may pile up for the first reader.
+        usable: Raises where a reader must not be used.
+        raise_closed: Raises why nothing can be sent any more, if so.
+        go_back: Sees to it that another membership is attached; None where a loss is the end.
 
     Attributes:
         history: The membership so far.
@@ -41,11 +49,14 @@ class Pump:
         max_buffered_bytes: int,
         usable: Callable[[], None],
         raise_closed: Callable[[], None],
+        go_back: Callable[[], object] | None = None,
     ) -> None:
         self.membership = membership
         self.history = History(membership.name, membership.me)
         self.hub: Hub[Event] = Hub(max_buffered_bytes, self._in_force, usable)
         self.sender = Sender(membership, raise_closed)
+        self._go_back = go_back
+        self._away: Disconnected | None = None
         self.is_leaving = False
         self.ended = False
         self.error: CPGError | None = None
@@ -70,6 +81,11 @@ class Pump:
         """Whether there is no view yet."""
         return self.history.view is None
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the membership was lost, and the next one has not come to its first view."""
+        return self._away is not None
+
     async def until_ended(self) -> None:
         """Wait for the end, of whatever kind."""
         while not self.ended:
@@ -79,7 +95,7 @@ class Pump:
         """See :class:`aiocpg.engine._base.Listener`."""
         if self.ended:
             return
-        was_joining = self.is_joining
+        had_view = self.history.has_view
         events = self.history.take(self.membership.drain())
         if events:
             self.hub.publish(events)
@@ -88,9 +104,8 @@ class Pump:
             self.sender.delivered(own)
         if self.history.phase is Phase.GONE:
             self._gone()
-        elif was_joining and not self.is_joining:
-            log.debug("= %r: joined as %s", self.membership.name, self.membership.me)
-            self._turn()
+        elif self.history.has_view and not had_view:
+            self._joined()
 
     def on_writable(self) -> None:
         """See :class:`aiocpg.engine._base.Listener`."""
@@ -98,13 +113,62 @@ class Pump:
 
     def on_lost(self, error: CPGError) -> None:
         """See :class:`aiocpg.engine._base.Listener`."""
+        if self.is_joining or not self._can_go_back(error):
+            self._lose(error, fate=error)
+        elif self.is_leaving:
+            self._lose_leaving(error)
+        else:
+            self._go_away(error)
+
+    def attach(self, membership: Membership) -> None:
+        """Go on with this membership, which has been asked for and will tell of our join."""
+        self.membership = membership
+        self.history.resume_as(membership.me)
+        membership.listen(self)
+
+    def give_up(self, error: CPGError) -> None:
+        """There is no way back. Readers and senders get this."""
         self._lose(error, fate=error)
+
+    def tell(self, event: Event) -> None:
+        """Hand out something that is not of the agreed order, if readers have come to where that makes sense."""
+        if self.history.has_view and not self.ended:
+            self.hub.publish([event])
 
     def close(self) -> None:
         """This side gives up without waiting for its departure; readers end, the fate of what is out is unknown."""
         if not self.ended:
             closed = GroupClosedError(self.membership.name)
             self._finish(None, closed, closed)
+
+    def _joined(self) -> None:
+        log.debug("= %r: joined as %s", self.membership.name, self.membership.me)
+        if self.is_away:
+            self._away = None
+            self.sender.attach(self.membership)
+        self._turn()
+
+    def _can_go_back(self, error: CPGError) -> bool:
+        # With a cause it is a fault of our own, which going back would only repeat.
+        return self._go_back is not None and isinstance(error, ConnectionLostError) and error.__cause__ is None
+
+    def _go_away(self, error: CPGError) -> None:
+        log.debug("! group %r: %s", self.membership.name, error)
+        if self._away is None:  # a loss on the way back is no second gap
+            self._away = _gap(error)
+            self.hub.publish_gap(self._away)
+            self.sender.detach(error)
+        self.history.break_off()
+        self.membership.abandon()
+        assert self._go_back is not None
+        self._go_back()
+
+    def _lose_leaving(self, error: CPGError) -> None:
+        # Who is leaving wants no way back. The readers end as after a leave, behind the gap.
+        if not self.ended:
+            self.hub.publish_gap(_gap(error))
+            self._finish(None, GroupClosedError(self.membership.name), error)
+            self.membership.abandon()
 
     def _gone(self) -> None:
         name = self.membership.name
@@ -140,8 +204,14 @@ class Pump:
         reached.set()
 
     def _in_force(self) -> Sequence[Event]:
+        if self._away is not None:
+            return (self._away,)
         view = self.history.view
         if view is None:
             return ()
         change = ConfigurationChange(view.group, self.history.members, (), ())
         return change, View(view.group, view.members, {}, {}, view.ring_id, view.number, view.position)
+
+
+def _gap(error: CPGError) -> Disconnected:
+    return Disconnected(error.reason if isinstance(error, ConnectionLostError) else str(error))

@@ -1,6 +1,9 @@
 """
 The send side of a group: order among tasks, the window, congestion, confirmations, and what cancelling means.
 
+A group that comes back after a loss keeps its sender: calls that have handed nothing over wait for the next membership,
+what is out gets the loss.
+
 One rule holds it together: whether to cancel is looked at before a message is handed to the engine, and nothing is
 awaited after. So a cancelled call has sent nothing, and a call that sent returns.
 """
@@ -67,6 +70,10 @@ class _Calls:
         if self._none is not None and not self._count:
             self._none.set()
 
+    @property
+    def are_some(self) -> bool:
+        return self._count > 0
+
     async def until_none(self) -> None:
         while self._count:
             self._none = anyio.Event()
@@ -83,7 +90,8 @@ class Sender:
     """
 
     def __init__(self, membership: Membership, raise_closed: Callable[[], None]) -> None:
-        self._membership = membership
+        self._membership: Membership | None = membership
+        self._lost: CPGError | None = None
         self._raise_closed = raise_closed
         self._turn = anyio.Lock(fast_acquire=True)
         self._sent: SentMessages[Confirmation] = SentMessages()
@@ -116,7 +124,13 @@ class Sender:
     async def _send_all(self, messages: Sequence[bytes]) -> None:
         done = 0
         pause = PAUSE_FIRST_SECONDS
+        taker = self._membership
         while done < len(messages):
+            if done and self._membership is not taker:
+                # What the lost one took may be lost with it; going on with the rest would hide that.
+                assert self._lost is not None
+                raise self._lost.fresh()
+            taker = self._membership
             taken = self._try_many(messages, done)
             done += taken
             pause = PAUSE_FIRST_SECONDS if taken else await self._wait(pause, len(messages[done]))
@@ -131,13 +145,13 @@ class Sender:
 
     async def _send_one_native(self, data: bytes, confirmation: Confirmation | None) -> None:
         pause = PAUSE_FIRST_SECONDS
-        while self._membership.is_sending_native or not self._has_room(len(data)):
+        while (membership := self._membership) is None or membership.is_sending_native or not self._has_room(len(data)):
             pause = await self._wait(pause, len(data))
         self._overdraft = False
         # Its own copy may be back before the call returns, so it is noted first.
         self._sent.sent(data, confirmation)
         try:
-            await self._membership.mcast_native(data)
+            await membership.mcast_native(data)
         except CPGError:
             self._sent.withdraw(data)
             if self._ended is not None:  # it knows better why
@@ -154,14 +168,35 @@ class Sender:
                 missing.settle(MessageLostError(message.group))
         self.wake()
 
+    def detach(self, error: CPGError) -> None:
+        """The membership is lost with what it took; calls that have handed nothing over wait for the next one."""
+        self._membership = None
+        self._lost = error
+        self._overdraft = False
+        self._settle(error)
+        self.wake()
+
+    def attach(self, membership: Membership) -> None:
+        """Go on with this membership."""
+        self._membership = membership
+        self.wake()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a call is inside, or something that went out has not come back."""
+        return self._calls.are_some or len(self._sent) > 0
+
+    def _settle(self, fate: CPGError) -> None:
+        for confirmation in self._sent.settle():
+            confirmation.settle(fate.fresh())
+
     def end(self, error: CPGError, fate: CPGError) -> None:
         """
         Nothing more goes out: calls that wait get ``error``, messages that are out and did not come back ``fate``.
         """
         if self._ended is None:
             self._ended = error
-            for confirmation in self._sent.settle():
-                confirmation.settle(fate.fresh())
+            self._settle(fate)
             self.wake()
 
     def wake(self) -> None:
@@ -188,14 +223,14 @@ class Sender:
         return self._overdraft or self._sent.has_room(size)
 
     def _try(self, data: bytes, confirmation: Confirmation | None) -> bool:
-        if not self._has_room(len(data)) or not self._membership.mcast(data):
+        if not self._has_room(len(data)) or self._membership is None or not self._membership.mcast(data):
             return False
         self._overdraft = False
         self._sent.sent(data, confirmation)
         return True
 
     def _try_many(self, messages: Sequence[bytes], start: int) -> int:
-        if not self._has_room(len(messages[start])):
+        if not self._has_room(len(messages[start])) or self._membership is None:
             return 0
         most = 1 if self._overdraft else MESSAGES_PER_CALL
         batch = messages[start : start + self._sent.room_for(messages, start, most)] or messages[start : start + 1]
@@ -209,6 +244,9 @@ class Sender:
     async def _wait(self, pause: float, size: int) -> float:
         """Wait for a reason to try again; answers the next pause."""
         self._changed = anyio.Event()
+        if self._membership is None:
+            await self._changed.wait()
+            return PAUSE_FIRST_SECONDS
         if self._sent.has_room(size):
             with anyio.move_on_after(pause):
                 await self._changed.wait()

@@ -31,8 +31,11 @@ class History:
     """
     Numbers messages, folds views, and knows when we came and went.
 
+    After a loss the next membership goes on in the same history: :meth:`break_off`, then :meth:`resume_as`.
+
     Attributes:
         phase: Where the membership stands.
+        has_view: Whether the present membership has come to its first view.
         position: Messages so far.
         gone_by: The reason of our departure, once gone.
         ring: The newest ring, also from before our join.
@@ -45,6 +48,7 @@ class History:
         self._me = me
         self._views = ViewFolder(group)
         self.phase = Phase.JOINING
+        self.has_view = False
         self.position = 0
         self.gone_by: Reason | None = None
         self.ring: RingChange | None = None
@@ -70,6 +74,18 @@ class History:
                 self._message(record[0], record[1], events)
         return events
 
+    def break_off(self) -> None:
+        """The membership is lost. Numbers go on with the next one; its members and its ring are its own."""
+        self.phase = Phase.JOINING
+        self.has_view = False
+        self.ring = None
+        self.own = []
+        self._views.break_off()
+
+    def resume_as(self, me: Address) -> None:
+        """What comes now is of another membership, ours under this address."""
+        self._me = me
+
     def take_own(self) -> list[Message]:
         """Own messages that came back since the last call."""
         own, self.own = self.own, []
@@ -79,7 +95,7 @@ class History:
         if self.phase is not Phase.MEMBER:
             return
         if self._views.is_pending:
-            _append(events, self._views.close(self.position))
+            self._append(events, self._views.close(self.position))
         view = self._views.view
         assert view is not None  # a member has at least the view of its own join
         self.position += 1
@@ -99,7 +115,7 @@ class History:
         if joins_us and self.ring is not None:
             self._views.ring(self.ring.ring_id, self.position)
             events.append(self.ring)
-        _append(events, self._views.change(change, self.position))
+        self._append(events, self._views.change(change, self.position))
         self._look_for_us(change, events)
 
     def _look_for_us(self, change: ConfigurationChange, events: list[Event]) -> None:
@@ -108,7 +124,7 @@ class History:
             if address == self._me and self._me not in change.members:
                 self.phase = Phase.GONE
                 self.gone_by = reason
-                _append(events, self._views.close(self.position))
+                self._append(events, self._views.close(self.position))
 
     def _new_ring(self, change: RingChange, events: list[Event]) -> None:
         if change == self.ring:
@@ -116,9 +132,9 @@ class History:
         self.ring = change
         if self.phase is Phase.MEMBER:
             events.append(change)
-            _append(events, self._views.ring(change.ring_id, self.position))
+            self._append(events, self._views.ring(change.ring_id, self.position))
 
-
-def _append(events: list[Event], view: View | None) -> None:
-    if view is not None:
-        events.append(view)
+    def _append(self, events: list[Event], view: View | None) -> None:
+        if view is not None:
+            self.has_view = True
+            events.append(view)

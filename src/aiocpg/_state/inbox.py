@@ -3,16 +3,19 @@ What one reader has not read yet: a bounded queue that says so when it was too s
 
 Past its budget an inbox keeps what it holds, counts what it can no longer take, and tells its reader so once,
 after what it held. Then it starts over with the state in force, so that the reader knows where it stands.
+
+A gap is an event where all events are handed out. A reader of some kinds would not see it, so it gets an error instead.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Generic, Protocol, TypeVar
 
-from aiocpg._events import Message
-from aiocpg.errors import CPGError, SlowConsumerError
+from aiocpg._events import Disconnected, Message
+from aiocpg.errors import ConnectionLostError, CPGError, SlowConsumerError
 
 EVENT_OVERHEAD = 256
 """Bytes that an event is counted as besides its payload: about what the objects take."""
@@ -60,6 +63,7 @@ class Inbox(Generic[T]):
         first: The events it starts with, whatever they cost.
         lost: Events that were lost before it started; the reader is told first.
         lost_limit: The budget that these were lost for.
+        raises_gaps: Whether :class:`Disconnected` is raised instead of handed out.
 
     Attributes:
         arrived: Set whenever there is something new to take; the reader that waits puts it here.
@@ -73,6 +77,7 @@ class Inbox(Generic[T]):
         first: Sequence[T] = (),
         lost: int = 0,
         lost_limit: int = 0,
+        raises_gaps: bool = False,
     ) -> None:
         self._limit = limit
         self._in_force = in_force
@@ -80,6 +85,8 @@ class Inbox(Generic[T]):
         self._bytes = sum(map(cost, first))
         self._lost = lost
         self._lost_limit = lost_limit if lost else limit
+        self._raises_gaps = raises_gaps
+        self._gaps = _count_gaps(first) if raises_gaps else 0
         self._end: CPGError | None = None
         self._ended = False
         self.arrived: Flag | None = None
@@ -105,6 +112,18 @@ class Inbox(Generic[T]):
             self._squeeze(events)
         self._wake_reader()
 
+    def put_gap(self, gap: T) -> None:
+        """Add a gap. It takes no room, but where events were lost it is one of these."""
+        if self._ended:
+            return
+        if self._lost:
+            self._lost += 1
+        else:
+            self._events.append(gap)
+            self._bytes += cost(gap)
+            self._gaps += self._raises_gaps
+        self._wake_reader()
+
     def _squeeze(self, events: Sequence[T]) -> None:
         for event in events:
             size = cost(event)
@@ -125,7 +144,7 @@ class Inbox(Generic[T]):
     def clear(self) -> None:
         """The reader closed: what is there goes, and nothing more is taken."""
         self._events.clear()
-        self._bytes = self._lost = 0
+        self._bytes = self._lost = self._gaps = 0
         self._ended = True
         self._end = None
         self._wake_reader()
@@ -136,12 +155,16 @@ class Inbox(Generic[T]):
 
         Raises:
             SlowConsumerError: Events were lost here; said once.
+            ConnectionLostError: There is a gap here; said once. More comes behind it.
             StopAsyncIteration: The end.
             CPGError: What :meth:`end` was given, each time anew.
         """
         if self._events:
             event = self._events.popleft()
             self._bytes -= cost(event)
+            if self._gaps and isinstance(event, Disconnected):
+                self._gaps -= 1
+                raise ConnectionLostError(event.reason)
             return event
         self._raise_loss()
         if self._end is not None:
@@ -150,6 +173,8 @@ class Inbox(Generic[T]):
 
     def take_all(self) -> list[T]:
         """All events that are there; ``[]`` at the end. Raises as :meth:`take` does, but for the end."""
+        if self._gaps:
+            return [self.take(), *self._up_to_gap()]
         if self._events:
             events = list(self._events)
             self._events.clear()
@@ -159,6 +184,9 @@ class Inbox(Generic[T]):
         if self._end is not None:
             raise self._end.fresh()
         return []
+
+    def _up_to_gap(self) -> list[T]:
+        return [self.take() for _ in takewhile(lambda event: not isinstance(event, Disconnected), list(self._events))]
 
     def _raise_loss(self) -> None:
         if self._lost:
@@ -173,3 +201,7 @@ class Inbox(Generic[T]):
     def _wake_reader(self) -> None:
         if self.arrived is not None:
             self.arrived.set()
+
+
+def _count_gaps(events: Iterable[object]) -> int:
+    return sum(isinstance(event, Disconnected) for event in events)

@@ -59,6 +59,12 @@ class ViewFolder:
         self.view = View(self._group, change.members, joined, left, ring, self._number, position)
         return self.view
 
+    def break_off(self) -> None:
+        """The membership is lost: a change that is pending never ends, and the next one begins with nobody."""
+        self._ring = None
+        self._members = ()
+        self._change = None
+
     @property
     def is_pending(self) -> bool:
         """Whether a change waits for its ring."""

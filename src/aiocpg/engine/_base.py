@@ -139,6 +139,13 @@ class Engine(Protocol):
     async def groups(self) -> Mapping[bytes, tuple[Address, ...]]:
         """A snapshot of all groups."""
 
+    async def ping(self) -> None:
+        """
+        Ask the other side for a sign of life; returns with it.
+
+        Where it is not there to answer, in time or at all, this waits, or raises what the loss is.
+        """
+
     def ask_ring(self) -> None:
         """See to it that the present ring is reported, if none was yet."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -112,6 +113,11 @@ class CorosyncEngine:
 
     async def members(self, name: bytes) -> tuple[Address, ...]:
         return await self._handle.request(lambda handle: binding.membership_get(handle, name), "members")
+
+    async def ping(self) -> None:
+        # "Try again" is an answer, too: a daemon that forms a ring is alive.
+        with suppress(StatusError):
+            await self._handle.request(binding.local_get, "ping", frozenset())
 
     async def groups(self) -> Mapping[bytes, tuple[Address, ...]]:
         self._handle.raise_lost()
