@@ -20,20 +20,21 @@ SOURCE = TESTS.parent / "src" / PACKAGE
 # From the top floor to the ground. A name stands for a module or a package with all that is in it; the packages that
 # only gather (the root and engine) stand for their __init__.py alone. Names of one row do not import one another.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("__main__", "pytest_plugin"),
+    ("__main__",),
     ("cli", "aiohttp"),
     ("testing",),
     ("evs",),
     ("",),
     ("_connection",),
     ("_session",),
+    ("_link",),
     ("_group",),
     ("engine", "lowlevel"),
     ("engine.corosync", "engine.local", "engine.memory"),
     ("engine._libcpg", "engine._sequencer"),
     ("_hub",),
-    ("_lag", "_place", "_stream", "_threads", "engine._base"),
-    ("_loop", "_names", "_opening", "_state"),
+    ("_comeback", "_lag", "_place", "_pulse", "_stream", "_threads", "engine._base"),
+    ("_health", "_loop", "_names", "_opening", "_state"),
     ("_events",),
     ("errors",),
 )
@@ -43,8 +44,7 @@ GATHERING = {"", "engine"}
 PUBLIC = {"", "errors", "evs", "lowlevel"}
 ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "pytest_plugin": PUBLIC | {"testing"},
-    "cli": PUBLIC,
+    "cli": PUBLIC | {"testing"},
     "aiohttp": PUBLIC,
     "testing": PUBLIC | {"engine._base", "engine.memory", "_connection"},
     "evs": PUBLIC - {"evs"},
@@ -60,13 +60,32 @@ LAZY: dict[tuple[str, str], str] = {
 # Modules whose promises are tested elsewhere than in the file of their name.
 TESTED_ELSEWHERE: dict[str, str] = {
     "": "test_public_names.py",
+    "__main__": "test_main.py",
+    "cli": "test_main.py",
+    "cli._app": "test_main.py",
+    # A command, its copies on the nodes and the signals to them show in the whole program.
+    "cli._everywhere": "cli/test_cluster.py",
+    "cli._signals": "cli/test_cluster.py",
     # What holds a cluster up shows in the cluster alone: namespaces, daemons, and that nothing is left of them.
     "testing._control": "testing/test_cluster.py",
     "testing._daemon": "testing/test_cluster.py",
+    "testing._entrance": "testing/test_cluster.py",
     "testing._errors": "testing/test_cluster.py",
-    "testing._keeper": "testing/test_cluster.py",
+    "testing._keeper": "testing/test_ending.py",
     "testing._node": "testing/test_cluster.py",
+    "testing._sweep": "testing/test_ending.py",
     "testing._syscalls": "testing/test_cluster.py",
+    "testing.__main__": "testing/test_userns.py",
+    # What a check is worth shows on the faulty engines that it finds.
+    **{
+        f"testing.conformance.{module}": "testing/test_conformance_faults.py"
+        for module in ("_calling", "_cancelling", "_joining", "_leaving", "_losing", "_ordering", "_refusing")
+    },
+    "testing.conformance._reading": "testing/test_conformance_reading.py",
+    **{
+        f"testing.conformance.{module}": "testing/test_conformance.py"
+        for module in ("_call", "_check", "_leftovers", "_member", "_report", "_room", "_run", "_table", "_world")
+    },
 }
 
 

@@ -8,23 +8,17 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-import aiocpg.testing
-from aiocpg.testing import ClusterError, ClusterNode, CorosyncCluster
+from aiocpg.testing import ClusterError, CorosyncCluster
 from aiocpg.testing._control import find_program
+from testing.looking import WAIT, daemon_pid, joined, namespaces, output, running
 
 CS_OK = 1
 NOBODY = 65534
-SOURCE = Path(aiocpg.testing.__file__).parents[2]
-WAIT = 30
-"""Seconds after which a test gives up."""
 
 
 @pytest.fixture(scope="module")
@@ -39,51 +33,6 @@ def cluster() -> Iterator[CorosyncCluster]:
     """Three nodes to do harm to."""
     with CorosyncCluster(nodes=3) as cluster:
         yield cluster
-
-
-def output(node: ClusterNode, *argv: str) -> str:
-    """What a program prints when it runs on the node."""
-    return str(node.spawn(argv, stdout=subprocess.PIPE, text=True).communicate(timeout=WAIT)[0])
-
-
-def joined(node: ClusterNode) -> set[int]:
-    """The nodes on the ring as corosync itself tells, not as its log has it."""
-    lines = [line.split() for line in output(node, "corosync-cmapctl", "runtime.members.").splitlines()]
-    return {int(words[0].split(".")[2]) for words in lines if words[-1] == "joined"}
-
-
-def namespaces(pid: int) -> tuple[str, str]:
-    return os.readlink(f"/proc/{pid}/ns/net"), os.readlink(f"/proc/{pid}/ns/mnt")
-
-
-def daemon_pid(node: ClusterNode) -> int:
-    assert node.pid is not None
-    return node.pid
-
-
-def ends(pid: int) -> bool:
-    """Whether the process is gone, or ends soon."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([pidfd], [], [], WAIT)[0])
-    finally:
-        os.close(pidfd)
-
-
-@contextmanager
-def running(script: str, *prefix: str) -> Iterator[subprocess.Popen[str]]:
-    """A test process of its own, which prints lines for us; killed at the end of the block."""
-    argv = [*prefix, sys.executable, "-c", script]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, env=environment, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 # -- Forming
@@ -259,108 +208,6 @@ def test_sides_that_cannot_be_are_refused(intact: CorosyncCluster, sides: tuple[
         intact.partition(*sides)
 
 
-# -- Ending
-
-
-def test_everything_ends_when_closed() -> None:
-    """close() ends daemons and spawned processes, may be repeated, and the cluster can be started again."""
-    cluster = CorosyncCluster(nodes=1)
-    for _ in range(2):
-        cluster.start()
-        node = cluster.node(1)
-        pid, process = daemon_pid(node), node.spawn(["sleep", "600"])
-        cluster.close()
-        cluster.close()
-        assert process.wait(WAIT) == -signal.SIGKILL
-        assert not Path(f"/proc/{pid}").exists()
-        assert "ready to provide service" in node.log
-
-
-def test_a_forked_child_cannot_close_its_parents_cluster() -> None:
-    """A child that leaves the block, as a failing test would, does the parent no harm."""
-    with CorosyncCluster(nodes=1) as cluster:
-        child = os.fork()
-        if child == 0:
-            cluster.close()
-            os._exit(0)
-        os.waitpid(child, 0)
-        assert joined(cluster.node(1)) == {1}
-
-
-def test_a_cluster_stays_when_the_thread_that_started_it_ends() -> None:
-    """Clusters belong to the process: a fixture may start them in a worker thread."""
-    cluster = CorosyncCluster(nodes=1)
-    thread = threading.Thread(target=cluster.start)
-    thread.start()
-    thread.join(WAIT)
-    try:
-        assert joined(cluster.node(1)) == {1}
-        cluster.node(1).kill()
-        cluster.node(1).wait_gone()
-    finally:
-        cluster.close()
-
-
-def test_daemons_end_when_the_keeper_is_killed() -> None:
-    """The process between us and the daemons is no weak point: it takes them along, and we are told."""
-    with CorosyncCluster(nodes=2) as cluster:
-        pids = [daemon_pid(node) for node in cluster.nodes]
-        assert cluster._control is not None
-        os.kill(cluster._control.pid, signal.SIGKILL)
-        assert [pid for pid in pids if not ends(pid)] == []
-        with pytest.raises(ClusterError, match="keeper"):
-            cluster.heal()
-
-
-OWNER = """
-import sys, threading
-from aiocpg.testing import CorosyncCluster
-cluster = CorosyncCluster(nodes=2)
-cluster.start()
-def stay():
-    cluster.node(2).enter()
-    threading.Event().wait()
-threading.Thread(target=stay, daemon=True).start()
-processes = [cluster.node(1).spawn(["sh", "-c", "sleep 600 & wait"]) for _ in range(3)]
-print(*[node.pid for node in cluster.nodes], *[process.pid for process in processes], flush=True)
-sys.stdin.read()
-"""
-
-
-def traces() -> set[str]:
-    """What a cluster could leave in our namespaces: mounts, links, files."""
-    links = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    netns = subprocess.run(["ip", "netns"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return {Path("/proc/mounts").read_text(), links, netns, *os.listdir("/dev/shm"), *os.listdir("/var/lib/corosync")}
-
-
-def residents(spaces: set[tuple[str, str]]) -> set[int]:
-    """The processes that live in any of these namespaces."""
-    found = set()
-    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
-        try:
-            if namespaces(pid) in spaces:
-                found.add(pid)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it has ended, or has more rights than we and so is none of ours
-    return found
-
-
-def test_nothing_is_left_when_the_owner_is_killed() -> None:
-    """SIGKILL for the test process ends daemons, spawned processes and their children, and all they stand on."""
-    before = traces()
-    with running(OWNER) as owner:
-        assert owner.stdout is not None
-        pids = [int(word) for word in owner.stdout.readline().split()]
-        spaces = {namespaces(pid) for pid in pids}
-        inhabitants = residents(spaces)
-    assert len(spaces) == 2
-    assert set(pids) < inhabitants
-    assert [pid for pid in inhabitants if not ends(pid)] == []
-    assert [pid for pid in residents(spaces) if not ends(pid)] == []
-    assert traces() <= before
-
-
 # -- Errors that tell the cure
 
 
@@ -384,20 +231,6 @@ def test_a_cluster_that_does_not_form_shows_all_logs() -> None:
     assert cluster.nodes == ()
 
 
-def test_an_ordinary_user_is_told_to_be_root() -> None:
-    """Without root's rights there is a reason and a cure, no traceback out of the depths."""
-    with running(f"""
-import os
-from aiocpg.testing import ClusterError, CorosyncCluster
-os.seteuid({NOBODY})
-try:
-    CorosyncCluster().start()
-except ClusterError as error:
-    print(error.cure)
-""") as process:
-        assert "run as root" in process.communicate(timeout=WAIT)[0]
-
-
 def test_a_container_without_rights_is_told_which() -> None:
     """Root alone is not enough where namespaces are forbidden."""
     script = """
@@ -411,7 +244,19 @@ except ClusterError as error:
         assert "SYS_ADMIN" in process.communicate(timeout=WAIT)[0]
 
 
-def test_a_missing_program_is_told_with_its_package() -> None:
-    """The error names what to install."""
-    with pytest.raises(ClusterError, match="apt install corosync"):
-        find_program("corosync-of-no-version", "corosync")
+@pytest.mark.parametrize(
+    ("program", "package"), [("corosync", "corosync"), ("corosync-cpgtool", "corosync"), ("ip", "iproute2")]
+)
+def test_a_missing_program_is_told_with_its_package(program: str, package: str) -> None:
+    """The error names what to install. The program is hidden by a mount that its test process has for itself."""
+    script = """
+from aiocpg.testing import ClusterError, CorosyncCluster
+try:
+    CorosyncCluster(nodes=1).start()
+except ClusterError as error:
+    print(error)
+"""
+    hide = f'mount --bind /dev/null "{os.path.realpath(find_program(program, package))}" && exec "$@"'
+    with running(script, "unshare", "--mount", "sh", "-c", hide, "sh") as process:
+        said = process.communicate(timeout=WAIT)[0]
+    assert said == f"the program `{program}` is not installed: install it, on Debian: apt install {package}\n"

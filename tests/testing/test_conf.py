@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiocpg.testing._conf import Settings, corosync_conf, network_lines
+from aiocpg.testing._conf import Settings, corosync_conf
 
 PLAIN: dict[str, Any] = {
     "nodes": 3,
@@ -33,9 +33,3 @@ def test_the_configuration_says_what_was_asked_for() -> None:
         assert line in lines
     assert [line for line in lines if line.startswith("nodeid")] == ["nodeid: 1", "nodeid: 2", "nodeid: 3"]
     assert text.count("{") == text.count("}")
-
-
-def test_a_node_knows_all_the_others_from_the_start() -> None:
-    """The neighbour table has each other node, and not the node itself."""
-    known = [line.split()[2] for line in network_lines(Settings(**PLAIN), 2) if line.startswith("neighbour")]
-    assert known == ["10.77.0.1", "10.77.0.3"]

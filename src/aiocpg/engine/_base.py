@@ -4,9 +4,10 @@ What every engine promises.
 An engine is small: it opens, joins, leaves, takes messages or says "congested", and is drained. It does not wait for
 readers, number messages, fold views or keep a send window: that is the group's, and alike for all engines.
 
-The promises, which hold on every engine:
+The promises, which hold on every engine, and are looked at one by one by :func:`aiocpg.testing.check_engine`:
 
-1. All of a membership's methods but the ``async`` ones return at once, whatever the other side does.
+1. All of a membership's methods but the ``async`` ones return at once, whatever the other side does; a drain takes no
+more than its budget.
 2. The first change a membership drains that counts is the one that lists it as joined; messages ordered before it
 never come.
 3. The present ring is drained before the first message.
@@ -14,12 +15,15 @@ never come.
 theirs.
 5. No message is drained between the first change of a ring change and the ring that ends it.
 6. Own messages are drained like everybody's. A message that ``mcast`` took is drained before the own departure, or
-was lost.
-7. After ``leave`` the own departure is drained with reason LEAVE, then nothing that counts.
+was lost, which does not happen where nothing is broken; one that it refused was not sent.
+7. After ``leave`` the own departure is drained with reason LEAVE, then nothing that counts: no message of ours, and no
+change that names us. What others do may still be drained, and is not looked at.
 8. A loss is told once by ``on_lost``, after which every call raises the same :class:`ConnectionLostError`; events
 drained before stay.
 9. Whatever waits on the engine can be cancelled, ends with the loss within a second, and leaves nothing behind.
-10. Bad input is refused before anything is sent, with the same class on every engine.
+10. Bad input is refused before anything is sent, with the same class on every engine. Names and sizes are looked at
+above it, so what is left is a group that this process holds (AlreadyJoinedError); any name of 1 to 127 bytes and any
+message of up to ``max_message_size`` bytes, the empty one too, is good.
 """
 
 from __future__ import annotations

@@ -8,5 +8,6 @@ are in the private modules beside this file.
 from ._cluster import CorosyncCluster
 from ._errors import ClusterError
 from ._node import ClusterNode
+from .conformance import check_engine
 
-__all__ = ["ClusterError", "ClusterNode", "CorosyncCluster"]
+__all__ = ["ClusterError", "ClusterNode", "CorosyncCluster", "check_engine"]

@@ -12,17 +12,24 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Literal, Self
 
+import anyio
+
+from . import _links
 from ._conf import Settings
 from ._control import Control
 from ._errors import ClusterError
 from ._node import ClusterNode
+from ._waiting import Steps, in_thread, until, wait
 
 
 class CorosyncCluster:
     """
     A cluster of real corosync daemons that ends with the block, or with the process at the latest.
 
-    Nothing of it can be seen outside, and any number may run side by side. Needs root, corosync and iproute2.
+    Nothing of it can be seen outside, and any number may run side by side. Needs corosync, iproute2, and root or
+    ``python -m aiocpg.testing``. With ``async with`` the loop runs on while it starts and ends; cancelled while it
+    starts, it leaves nothing. Faults are quick plain calls; waiting comes as `wait_...` for threads and as `until_...`
+    for coroutines.
 
     Args:
         nodes: How many, 1 to 64.
@@ -53,6 +60,7 @@ class CorosyncCluster:
         self._settings = Settings(nodes, shm_size, sched_rr, token, tuple(extra_uidgid), transport)
         self._control: Control | None = None
         self._nodes: tuple[ClusterNode, ...] = ()
+        self._deaf: set[tuple[int, int]] = set()
 
     def __enter__(self) -> Self:
         self.start()
@@ -62,6 +70,26 @@ class CorosyncCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        self._check_not_started()
+        try:
+            with anyio.CancelScope(shield=True):  # milliseconds, and half a cluster could not be closed meanwhile
+                await until(in_thread(self._make))
+            await until(self._starting(time.monotonic() + 30))
+        except BaseException:
+            await self._until_closed()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._until_closed()
+
+    async def _until_closed(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await until(in_thread(self.close))
 
     @property
     def nodes(self) -> tuple[ClusterNode, ...]:
@@ -86,25 +114,32 @@ class CorosyncCluster:
         Raises:
             ClusterError: Something is missing, or the ring did not form; the text says what to do or has the log.
         """
-        if self._control is not None:
-            raise ClusterError("the cluster is started already", "close() it first")
-        self._control = Control()
+        self._check_not_started()
         try:
-            for nodeid in self._settings.nodeids:
-                self._nodes += (ClusterNode(nodeid, self._control, self._settings),)
-            self.heal()
-            self._start_daemons(time.monotonic() + timeout)
+            self._make()
+            wait(self._starting(time.monotonic() + timeout))
         except BaseException:
             self.close()
             raise
 
-    def _start_daemons(self, deadline: float) -> None:
+    def _check_not_started(self) -> None:
+        if self._control is not None:
+            raise ClusterError("the cluster is started already", "close() it first")
+
+    def _make(self) -> None:
+        """Make the nodes and their network, and start the daemons; :meth:`close` ends what there is of them."""
+        self._control = Control()
+        for nodeid in self._settings.nodeids:
+            self._nodes += (ClusterNode(nodeid, self._control, self._settings),)
+        self._connect()
+        for node in self._nodes:
+            node.start()
+
+    def _starting(self, deadline: float) -> Steps[None]:
         try:
+            yield from self._forming((), deadline)
             for node in self._nodes:
-                node.start()
-            self.wait_formed(timeout=deadline - time.monotonic())
-            for node in self._nodes:
-                node.wait_ready(deadline - time.monotonic())
+                yield from node._getting_ready(deadline)
         except ClusterError as error:
             logs = "\n".join(f"log of node {node.nodeid}:\n{node.log}" for node in self._nodes)
             raise ClusterError(error.reason, f"the logs may tell why\n{logs}") from None
@@ -113,6 +148,7 @@ class CorosyncCluster:
         """End all that runs on the nodes, and the nodes. Returns when it is gone; closing twice is fine."""
         control, self._control = self._control, None
         nodes, self._nodes = self._nodes, ()
+        self._deaf = set()
         if control is not None:
             try:
                 control.close()
@@ -134,12 +170,75 @@ class CorosyncCluster:
         strangers = set(named) - {node.nodeid for node in self._nodes}
         if strangers or len(set(named)) != len(named):
             raise ValueError(f"sides must be of this cluster's nodes, each at most once: {cut}")
-        rest = [node.nodeid for node in self._nodes if node.nodeid not in named]
-        self._started().ask("connect", sides=[side for side in [*cut, rest] if side])
+        self._connect(cut)
+
+    def deafen(self, nodeid: int, *, to: int) -> None:
+        """
+        Let a node no longer hear another, which still hears it: loss in one direction. :meth:`heal` undoes it.
+
+        The other node gets a wrong hardware address for this one, so what it sends there arrives nowhere. With three
+        nodes, Corosync 3.1.7 goes on without the one that is not heard, and that one finds no ring until it is.
+
+        Args:
+            nodeid: The node that goes deaf.
+            to: The node it does not hear.
+        """
+        if nodeid == to or not {nodeid, to} <= {node.nodeid for node in self._nodes}:
+            raise ValueError(f"a node goes deaf to another one of this cluster's: {nodeid} to {to}")
+        self._set_deaf(nodeid, to, deaf=True)
 
     def heal(self) -> None:
-        """Let every node reach every other again. Returns when the network is whole; the rings merge after."""
-        self.partition()
+        """
+        Let every node reach every other again, both ways, at full speed. Returns when the network is whole.
+
+        Undoes :meth:`partition`, :meth:`deafen`, and the nodes' `limit_rate` and `degrade`. The rings merge after.
+        """
+        for nodeid, to in sorted(self._deaf):
+            self._set_deaf(nodeid, to, deaf=False)
+        for node in self._nodes:
+            node.limit_rate(None)
+        self._connect()
+
+    def _connect(self, cut: Sequence[Sequence[int]] = ()) -> None:
+        """Plug the nodes together; those that `cut` does not name are one side."""
+        named = {nodeid for side in cut for nodeid in side}
+        rest = [node.nodeid for node in self._nodes if node.nodeid not in named]
+        self._started().ask("connect", sides=[list(side) for side in [*cut, rest] if side])
+
+    def _set_deaf(self, nodeid: int, to: int, *, deaf: bool) -> None:
+        control = self._started()
+        lines = [_links.deafening_line(nodeid, deaf=deaf)]
+        control.ask("configure_node", node=to, program=control.ip, lines=lines, cure="see the words of `ip`")
+        (self._deaf.add if deaf else self._deaf.discard)((nodeid, to))
+
+    def restore(self, timeout: float = 30) -> None:
+        """
+        Undo every fault: all nodes run, the network is whole, /dev/shm is free, all are one ring and let clients in.
+
+        Daemons that have ended are started again, and what daemons that ended by force left in /dev/shm is removed.
+        Where nothing is broken it takes milliseconds. Programs and connections on the nodes are left alone.
+
+        Args:
+            timeout: Seconds.
+
+        Raises:
+            ClusterError: It could not be done, or took longer; make a new cluster.
+        """
+        wait(self._restoring(time.monotonic() + timeout))
+
+    async def until_restored(self, timeout: float = 30) -> None:  # noqa: ASYNC109 - with the log
+        """As :meth:`restore`, for coroutines; cancelled, it leaves the cluster on its way back."""
+        await until(self._restoring(time.monotonic() + timeout))
+
+    def _restoring(self, deadline: float) -> Steps[None]:
+        self.heal()
+        for node in self._nodes:
+            yield from node._restoring(deadline)
+        is_whole = self._is_one_ring({node.nodeid for node in self._nodes})
+        yield from self._forming((), deadline)
+        for node in self._nodes:
+            if not is_whole:
+                yield from node._getting_ready(deadline)
 
     def wait_formed(self, *sides: Iterable[int], timeout: float = 30) -> None:
         """
@@ -152,10 +251,27 @@ class CorosyncCluster:
         Raises:
             ClusterError: A daemon has ended, or it took longer; the text has its log.
         """
-        deadline = time.monotonic() + timeout
-        for side in [set(side) for side in sides] or [{node.nodeid for node in self._nodes}]:
-            for nodeid in side:
-                self.node(nodeid).wait_members(*side, timeout=max(0.0, deadline - time.monotonic()))
+        wait(self._forming(sides, time.monotonic() + timeout))
+
+    async def until_formed(self, *sides: Iterable[int], timeout: float = 30) -> None:  # noqa: ASYNC109 - with the log
+        """As :meth:`wait_formed`, for coroutines; cancelling ends the wait at once and changes nothing."""
+        await until(self._forming(sides, time.monotonic() + timeout))
+
+    def _forming(self, sides: Sequence[Iterable[int]], deadline: float) -> Steps[None]:
+        wanted = [set(side) for side in sides] or [{node.nodeid for node in self._nodes}]
+        while True:
+            for side in wanted:
+                for nodeid in side:
+                    yield from self.node(nodeid)._getting_members([*side], deadline)
+            if all(self._is_one_ring(side) for side in wanted):
+                return
+            # One of them has its ring of before, of the same nodes, and is to learn of the others' new one.
+            self.node(min(wanted[0]))._check_wait(deadline, "was not on the ring of the others in time")
+            yield
+
+    def _is_one_ring(self, side: set[int]) -> bool:
+        nodes = [self.node(nodeid) for nodeid in side]
+        return len({node._ring for node in nodes}) == 1 and {node.members for node in nodes} == {tuple(sorted(side))}
 
     def _started(self) -> Control:
         if self._control is None:

@@ -1,9 +1,11 @@
-"""The settings of a test cluster and what is written from them: corosync.conf and the lines for `ip`. No I/O."""
+"""The settings of a test cluster and what is written from them: corosync.conf. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from ._links import address
 
 MAX_NODES = 64
 
@@ -99,14 +101,6 @@ class Settings:
         return range(1, self.nodes + 1)
 
 
-def _address(nodeid: int) -> str:
-    return f"10.77.0.{nodeid}"  # every cluster uses this network, for its namespaces are its own
-
-
-def _hardware_address(nodeid: int) -> str:
-    return f"02:00:00:00:00:{nodeid:02x}"
-
-
 def corosync_conf(settings: Settings) -> str:
     """The text of corosync.conf; one for all nodes."""
     return _TEMPLATE.format(
@@ -116,22 +110,6 @@ def corosync_conf(settings: Settings) -> str:
         link=_KNET_LINK if settings.transport == "knet" else "",
         sched_rr="yes" if settings.sched_rr else "no",
         directory=DIRECTORY,
-        nodelist="".join(_NODE.format(nodeid=nodeid, address=_address(nodeid)) for nodeid in settings.nodeids),
+        nodelist="".join(_NODE.format(nodeid=nodeid, address=address(nodeid)) for nodeid in settings.nodeids),
         uidgid="".join(_UIDGID.format(uid=uid) for uid in settings.extra_uidgid),
     )
-
-
-def network_lines(settings: Settings, nodeid: int) -> list[str]:
-    """The lines for ``ip`` that connect a node's eth0 to its port in the bridges' namespace, {home}."""
-    lines = [
-        "link set dev lo up",
-        f"link add name eth0 address {_hardware_address(nodeid)} type veth peer name port{nodeid} netns {{home}}",
-        f"address add {_address(nodeid)}/24 dev eth0",
-        "link set dev eth0 up",
-    ]
-    # Known neighbours: nobody has to ask, and no failed question delays the healing of a partition.
-    return lines + [
-        f"neighbour add {_address(other)} lladdr {_hardware_address(other)} nud permanent dev eth0"
-        for other in settings.nodeids
-        if other != nodeid
-    ]

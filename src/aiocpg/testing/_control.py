@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from . import _privileges
 from ._errors import ClusterError
 from ._keeper import PACKET
 
@@ -44,16 +45,15 @@ class Control:
 
     def __init__(self) -> None:
         """Start a keeper; returns when it has its own namespaces."""
-        if os.geteuid() != 0:
-            raise ClusterError("making network namespaces takes root's rights", "run as root, for instance with sudo")
-        ip = find_program("ip", "iproute2")
+        _privileges.check()
+        self.ip = find_program("ip", "iproute2")
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(_TIMEOUT)
         with theirs:
             bootstrap = ["-I", "-S", "-c", _BOOTSTRAP, str(Path(__file__).parent)]
-            argv = [sys.executable, *bootstrap, str(theirs.fileno()), str(os.getpid()), ip]
+            argv = [sys.executable, *bootstrap, str(theirs.fileno()), str(os.getpid()), self.ip]
             # A session of its own, so that Ctrl-C reaches the test process, which then closes in order.
             self._process = subprocess.Popen(
                 argv,

@@ -1,13 +1,15 @@
 """
-The process that holds a test cluster: its namespaces, its bridges, its daemons. It runs as a child of the test process.
+The process that holds a test cluster: its namespaces, its bridges, its daemons. It is a child of the test process.
 
 Nothing of a cluster has a name in the system. Namespaces live as long as a descriptor or a process in them, the bridges
 live in a network namespace too, and files only in the nodes' private tmpfs. So when the keeper has ended, and with it
 its daemons, the kernel has swept everything. The keeper ends when it is told to, when its socket closes, and when its
-owner ends in any way; if it is killed itself, the daemons get SIGKILL from the kernel.
+owner ends in any way; if it is killed itself, the daemons get SIGKILL from the kernel. What tests have started on nodes
+would live on then, so there are two processes that watch each other: the guard, which does nothing but wait, and its
+child, which does all else. Whichever is killed, and be it with the owner, the other one sweeps.
 
 One request, one reply, each a packet of JSON on a Unix socket; descriptors travel along (SCM_RIGHTS). This file runs
-under ``python -I -S`` for a quick start and must not import anything of the package but `_syscalls`.
+under ``python -I -S`` for a quick start and must not import anything of the package but `_syscalls` and `_sweep`.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ._sweep import identity, kill_abandoned, kill_inside, mark
 from ._syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -39,6 +42,9 @@ from ._syscalls import (
 
 PACKET = 1 << 16
 """No request or answer is longer, in bytes."""
+
+_IDENTITY = struct.Struct("QQ")
+"""How the keeper tells its guard of a namespace."""
 
 Reply = tuple[dict[str, Any], list[int]]
 """An answer and the descriptors to send with it; "close" in it names those that are not to stay open here."""
@@ -61,19 +67,16 @@ class Place:
         setns(self.mnt, CLONE_NEWNS)
         set_root(self.root)
 
-    @property
-    def identity(self) -> tuple[int, int]:
-        status = os.fstat(self.net)
-        return status.st_dev, status.st_ino
-
 
 class Keeper:
     """The cluster's parts, and one method for each request of the owner."""
 
-    def __init__(self, ip: str) -> None:
+    def __init__(self, ip: str, guard: int, report: int) -> None:
         unshare(CLONE_NEWNET | CLONE_NEWNS)
         make_private()
         self.ip = ip
+        self.guard = guard
+        self.report = report
         self.home = Place()
         self.nodes: dict[int, Place] = {}
         self.daemons: dict[int, subprocess.Popen[bytes]] = {}
@@ -88,15 +91,24 @@ class Keeper:
         finally:
             self.home.enter()
 
-    def configure(self, lines: Sequence[str]) -> None:
-        """Have `ip` carry out `lines` in the network namespace this process is in now."""
+    def run(self, program: str, lines: Sequence[str], cure: str) -> None:
+        """Have `ip` or `tc` carry out `lines` in the network namespace this process is in now."""
         batch = "".join(f"{line}\n" for line in lines).encode()
         done = subprocess.run(
-            [self.ip, "-batch", "-"], check=False, input=batch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [program, "-batch", "-"], check=False, input=batch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         if done.returncode != 0:
             said = done.stdout.decode(errors="replace").strip()
-            raise Failure(f"`ip` refused: {said}", "the kernel must have veth and bridge devices")
+            raise Failure(f"`{os.path.basename(program)}` refused: {said}", cure)
+
+    def configure(self, lines: Sequence[str]) -> None:
+        self.run(self.ip, lines, "the kernel must have veth and bridge devices")
+
+    def configure_node(self, node: int | None, program: str, lines: Sequence[str], cure: str) -> Reply:
+        """Change the network of a node, or that of the bridges where `node` is None."""
+        with self.inside(self.home if node is None else self.nodes[node]):
+            self.run(program, lines, cure)
+        return {}, []
 
     def add_node(self, node: int, tmpfs: dict[str, str], links: Sequence[str]) -> Reply:
         """Make a node's namespaces; `links` configures its network, where {home} is the bridges' namespace."""
@@ -105,7 +117,9 @@ class Keeper:
             for target, options in tmpfs.items():
                 mount_tmpfs(target, options)
             self.configure([line.replace("{home}", f"/proc/{os.getpid()}/fd/{self.home.net}") for line in links])
+            mark(self.guard)
             self.nodes[node] = place = Place()
+            os.write(self.report, _IDENTITY.pack(*identity(place.net)))
             roots = [os.open(target, os.O_RDONLY | os.O_DIRECTORY) for target in tmpfs]
         finally:
             self.home.enter()
@@ -120,7 +134,8 @@ class Keeper:
         for node, number in wanted.items():
             if self.side_of.get(node) != number:
                 lines.append(f"link set dev port{node} up master side{number}")
-        self.configure(lines)
+        if lines:
+            self.configure(lines)
         self.bridges = max(self.bridges, len(sides))
         self.side_of.update(wanted)
         return {}, []
@@ -145,14 +160,14 @@ class Keeper:
 
     def sweep(self) -> None:
         """Kill all that still runs on the nodes, whoever started it."""
-        inside = {place.identity for place in self.nodes.values()}
         for daemon in self.daemons.values():
             daemon.kill()
-        deadline = time.monotonic() + 10
-        while _kill_inside(inside) and time.monotonic() < deadline:
-            for daemon in self.daemons.values():
-                daemon.poll()
-            time.sleep(0.001)
+        kill_inside([identity(place.net) for place in self.nodes.values()], self.poll)
+
+    def poll(self) -> None:
+        """Take note of daemons that have ended; until then they count as there."""
+        for daemon in self.daemons.values():
+            daemon.poll()
 
 
 def _die_with_keeper(keeper: int) -> Callable[[], None]:
@@ -162,33 +177,6 @@ def _die_with_keeper(keeper: int) -> Callable[[], None]:
             os._exit(1)
 
     return before_exec
-
-
-def _kill_inside(namespaces: set[tuple[int, int]]) -> int:
-    """SIGKILL every process whose network namespace is among these; returns how many there were."""
-    killed = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            killed += _kill_if_inside(int(name), namespaces)
-    return killed
-
-
-def _kill_if_inside(pid: int, namespaces: set[tuple[int, int]]) -> bool:
-    """The pidfd comes first, so that what is looked at and what is hit are the same process."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except OSError:  # it has ended
-        return False
-    try:
-        status = os.stat(f"/proc/{pid}/ns/net")
-        if (status.st_dev, status.st_ino) not in namespaces:
-            return False
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        return True
-    except OSError:  # it has ended, or has more rights than we and so is none of ours
-        return False
-    finally:
-        os.close(pidfd)
 
 
 def _answer(keeper: Keeper, request: dict[str, Any]) -> Reply:
@@ -212,14 +200,14 @@ def _explain(error: OSError) -> tuple[str, str]:
     return reason, "see whether the kernel has network and mount namespaces, tmpfs, and memory to spare"
 
 
-def _serve(keeper: Keeper, control: socket.socket, owner: int) -> None:
-    """Answer until the owner says "close", closes its end, or ends."""
+def _serve(keeper: Keeper, control: socket.socket, ends: Sequence[int]) -> None:
+    """Answer until the owner says "close" or closes its end, or one of the processes behind `ends` ends."""
     poller = select.poll()
-    poller.register(control, select.POLLIN)
-    poller.register(owner, select.POLLIN)
+    for fd in [control.fileno(), *ends]:
+        poller.register(fd, select.POLLIN)
     while True:
-        ready = [fd for fd, _ in poller.poll()]
-        packet = b"" if owner in ready else control.recv(PACKET)
+        ready = {fd for fd, _ in poller.poll()}
+        packet = b"" if ready & set(ends) else control.recv(PACKET)
         if not packet or (request := json.loads(packet))["do"] == "close":
             return
         reply, fds = _answer(keeper, request)
@@ -229,21 +217,40 @@ def _serve(keeper: Keeper, control: socket.socket, owner: int) -> None:
             os.close(fd)
 
 
-def main() -> None:
-    """Arguments: the control socket's descriptor, the owner's pid, the path of `ip`."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    owner = os.pidfd_open(int(sys.argv[2]))
-    if os.getppid() != int(sys.argv[2]):  # it ended before the descriptor was there
-        return
+def _keep(control: socket.socket, ip: str, ends: Sequence[int], guard: int, report: int) -> None:
     try:
-        keeper = Keeper(sys.argv[3])
+        keeper = Keeper(ip, guard, report)
     except OSError as error:
         control.send(json.dumps({"error": _explain(error)}).encode())
         return
     control.send(json.dumps({}).encode())
     try:
-        _serve(keeper, control, owner)
+        _serve(keeper, control, ends)
     except (BrokenPipeError, ConnectionResetError):  # the owner ended while an answer was under way
         return
     finally:
         keeper.sweep()
+
+
+def _stand_guard(keeper: int, reports: int) -> None:
+    """Wait for the keeper's end, and sweep what it could not, should it have been killed."""
+    kill_abandoned()
+    os.waitpid(keeper, 0)
+    with open(reports, "rb") as file:
+        kill_inside(_IDENTITY.iter_unpack(file.read()))
+
+
+def main() -> None:
+    """Arguments: the control socket's descriptor, the owner's pid, the path of `ip`."""
+    control, guard = socket.socket(fileno=int(sys.argv[1])), os.getpid()
+    ends = [os.pidfd_open(int(sys.argv[2])), os.pidfd_open(guard)]
+    if os.getppid() != int(sys.argv[2]):  # it ended before the descriptor was there
+        return
+    reports, report = os.pipe()
+    if (keeper := os.fork()) == 0:
+        os.close(reports)
+        _keep(control, sys.argv[3], ends, guard, report)
+        return
+    control.close()
+    os.close(report)
+    _stand_guard(keeper, reports)

@@ -6,6 +6,7 @@ import os
 import re
 
 _MEMBERS = re.compile(r"\[QUORUM\] Sync members\[\d+\]:((?: \d+)*)")
+_RING = re.compile(r"\[TOTEM \] A new membership \((\d+\.[0-9a-f]+)\) was formed")
 _SYNCED = "Completed service synchronization, ready to provide service"
 
 
@@ -15,6 +16,7 @@ class DaemonLog:
 
     Attributes:
         members: The node ids of the last ring this daemon was seen to form, sorted; empty before the first.
+        ring: The id of that ring as text; no other ring has the same.
         is_synced: Whether the services have agreed on that ring; not so while a ring forms.
     """
 
@@ -26,6 +28,7 @@ class DaemonLog:
         self._rest = b""
         self._last: bytes | None = None
         self.members: tuple[int, ...] = ()
+        self.ring = ""
         self.is_synced = False
 
     def text(self) -> str:
@@ -39,7 +42,7 @@ class DaemonLog:
     def restart(self) -> None:
         """Forget what earlier runs of the daemon saw."""
         self.follow()
-        self.members, self.is_synced = (), False
+        self.members, self.ring, self.is_synced = (), "", False
 
     def follow(self) -> None:
         """Take in what was written since the last call."""
@@ -55,6 +58,8 @@ class DaemonLog:
         if found := _MEMBERS.search(line):
             self.members = tuple(sorted(int(nodeid) for nodeid in found[1].split()))
             self.is_synced = False
+        elif found := _RING.search(line):
+            self.ring = found[1]
         elif _SYNCED in line:
             self.is_synced = True
 

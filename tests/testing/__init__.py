@@ -1,0 +1,1 @@
+"""The tests of `aiocpg.testing`, and what they share."""
