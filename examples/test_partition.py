@@ -1,39 +1,29 @@
-"""A test of one's own on a real cluster, as root: ``pytest examples/test_partition.py``."""
+"""A test of one's own on a real cluster, without a plugin for async tests: ``pytest examples/test_partition.py``."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-
-import pytest
 
 import aiocpg
 from aiocpg.testing import CorosyncCluster
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[CorosyncCluster]:
-    """Start three nodes on this machine, in namespaces of their own; about a second."""
-    with CorosyncCluster(nodes=3) as cluster:
-        yield cluster
-
-
-def test_partition_is_seen_and_heals(cluster: CorosyncCluster) -> None:
+def test_partition_is_seen_and_heals(corosync_cluster: CorosyncCluster) -> None:
     """A member that is cut off is alone in its view, and comes back when the network does."""
 
     async def play() -> None:
         async with (
-            cluster.node(1).connect() as near,
-            cluster.node(3).connect() as far,
+            corosync_cluster.node(1).connect() as near,
+            corosync_cluster.node(3).connect() as far,
             near.join("orders") as here,
             far.join("orders") as there,
         ):
             views = here.views()
             await until(views, {here.me, there.me})
-            cluster.partition({1, 2}, {3})
+            corosync_cluster.partition({1, 2}, {3})
             gone = await until(views, {here.me})
             assert gone.left == {there.me: aiocpg.Reason.NODEDOWN}
-            cluster.heal()
+            corosync_cluster.heal()
             back = await until(views, {here.me, there.me})
             assert back.joined == {there.me: aiocpg.Reason.NODEUP}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -83,15 +83,6 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     with wrapped(request.node, without_new_tasks):
         yield
     leaks.check()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the daemons said when a test fails that talks to them."""
-    report = yield
-    if report.failed:
-        report.sections.extend((f"corosync on node {node.nodeid}", node.log) for node in _nodes(item))
-    return report
 
 
 def _nodes(item: pytest.Item) -> list[ClusterNode]:

@@ -87,7 +87,8 @@ def test_wheel_has_the_marker_of_types_and_no_sources_in_c(wheel: Path) -> None:
         names = archive.namelist()
     assert "aiocpg/py.typed" in names
     assert [name for name in names if name.endswith((".c", ".h", ".o"))] == []
-    assert {name.split("/")[0] for name in names} == {"aiocpg", f"aiocpg-{aiocpg.__version__}.dist-info"}
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"aiocpg", "_aiocpg_pytest.py", f"aiocpg-{aiocpg.__version__}.dist-info"}
 
 
 def test_wheel_has_every_module_of_the_checkout(wheel: Path) -> None:
@@ -146,7 +147,7 @@ def test_sources_import_what_is_declared_and_no_more() -> None:
     """Third-party imports are the dependencies, or an extra's in the module of that extra."""
     # trio is imported where it is running already, and only there: see the test above.
     always = {"anyio", "cffi", "_cffi_backend", "trio"}
-    extras = {"aiocpg.aiohttp": {"aiohttp"}, "aiocpg.cli": {"typer", "rich"}, "aiocpg.pytest_plugin": {"pytest"}}
+    extras = {"aiocpg.aiohttp": {"aiohttp"}, "aiocpg.cli": {"typer", "rich"}}
     assert {re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"]} == {"anyio", "cffi"}  # type: ignore[index]
     foreign = {
         (one.importer, top)

@@ -1,0 +1,5 @@
+"""``python -m aiocpg``: the command line, as the script ``aiocpg`` has it."""
+
+from aiocpg.cli import main
+
+main()

@@ -1,0 +1,98 @@
+"""``aiocpg cluster``: a throw-away Corosync cluster from a shell."""
+
+from __future__ import annotations
+
+import enum
+import time
+from typing import Annotated, NoReturn
+
+import typer
+from typer import Argument, Option
+
+from aiocpg.testing import ClusterError, ClusterNode, CorosyncCluster
+
+from . import _everywhere
+from ._signals import Told, raising
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Throw-away Corosync clusters on this machine.")
+
+
+class Transport(enum.StrEnum):
+    """What the daemons speak with one another."""
+
+    UDPU = "udpu"
+    KNET = "knet"
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def up(
+    command: Annotated[list[str] | None, Argument(help="Run this on every node, and end when all have ended.")] = None,
+    nodes: Annotated[int, Option("--nodes", "-n", help="How many nodes.")] = 3,
+    on: Annotated[list[int] | None, Option(help="Run the command on this node only; may be repeated.")] = None,
+    token: Annotated[int, Option(help="Milliseconds until a silent node is noticed.")] = 500,
+    transport: Annotated[Transport, Option(help="udpu forms quicker, production uses knet.")] = Transport.UDPU,
+    shm_size: Annotated[str, Option(help="Of each node's /dev/shm.")] = "256M",
+) -> None:
+    """
+    Start a cluster of real Corosync daemons that ends with this program.
+
+    Without a command: print how to reach each node, and run until Ctrl-C or SIGTERM, status 0.
+
+    With one, after --, run it on every node, without input, with the node's number in AIOCPG_NODE. Its lines are
+    printed behind that number. The status is the worst of theirs; Ctrl-C and SIGTERM are passed on to them.
+    """
+    try:
+        cluster = CorosyncCluster(nodes, token=token, transport=transport.value, shm_size=shm_size)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if strangers := set(on or ()) - set(range(1, nodes + 1)):
+        raise typer.BadParameter(f"there is no node {min(strangers)}: they count from 1 to {nodes}")
+    if on and not command:
+        raise typer.BadParameter("--on says where to run a command, and there is none")
+    raise typer.Exit(_run(cluster, command or [], on or []))
+
+
+def _run(cluster: CorosyncCluster, command: list[str], on: list[int]) -> int:
+    """Run the cluster until it is told to end or the command has ended; return the status for the shell."""
+    try:
+        with raising() as signals, cluster:
+            if command:
+                chosen = [node for node in cluster.nodes if not on or node.nodeid in on]
+                return _everywhere.run(chosen, command, signals)
+            for node in cluster.nodes:
+                _show(node)
+            typer.echo("all nodes are up; Ctrl-C ends them", err=True)
+            _sleep()
+    except Told as told:
+        return 128 + told.signum if command else 0
+    except ClusterError as error:
+        typer.echo(f"aiocpg: {error}", err=True)
+        return 1
+    except OSError as error:
+        typer.echo(f"aiocpg: {error.filename or command[0]}: {error.strerror}", err=True)
+        return 127
+
+
+def _show(node: ClusterNode) -> None:
+    """Print how to reach a node: its namespaces have no names, so the way is through its daemon."""
+    typer.echo(f"node {node.nodeid} pid: {node.pid}")
+    typer.echo(f"node {node.nodeid} log: /proc/{node.pid}/root/run/corosync-test/corosync.log")
+    typer.echo(f"node {node.nodeid} run: {_way_in(node)} -- corosync-cpgtool")
+
+
+def _way_in(node: ClusterNode) -> str:
+    # Another terminal of an ordinary user is not in our user namespace yet.
+    user = "--user --preserve-credentials " if _is_in_user_namespace() else ""
+    return f"nsenter --target {node.pid} {user}--net --mount --root"
+
+
+def _is_in_user_namespace() -> bool:
+    """Whether user ids here are others than in the system, where each is itself."""
+    with open("/proc/self/uid_map") as file:
+        return file.read().split() != ["0", "0", "4294967295"]
+
+
+def _sleep() -> NoReturn:
+    while True:
+        # A signal in the moment before the system call is seen after it only, so it must end.
+        time.sleep(1)
