@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 
+import anyio
 import pytest
 
 from aiocpg import ConnectionLostError, Disconnected, SlowConsumerError, Stream
 from aiocpg._hub import Hub, Kinds
 from aiocpg._state.inbox import EVENT_OVERHEAD
+from support.running import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -182,6 +184,15 @@ async def test_gap_reaches_every_reader_whatever_it_wants() -> None:
     with pytest.raises(ConnectionLostError, match="gone"):
         await anext(numbers)
     assert await anext(numbers) == 2
+
+
+async def test_gap_that_went_with_the_backlog_is_told_as_a_loss() -> None:
+    """Also to readers of kinds of which nothing else was lost."""
+    one = hub(backlog_limit=0)
+    one.publish_gap(Disconnected("gone"))
+    for each in [reader(one), reader(one, NUMBERS)]:
+        with pytest.raises(SlowConsumerError), anyio.fail_after(PATIENCE):
+            await each.receive_batch()
 
 
 async def test_gap_is_kept_for_the_first_readers() -> None:

@@ -132,7 +132,16 @@ async def test_fault_of_our_own_is_not_come_back_from() -> None:
     fault = ConnectionLostError("a fault in aiocpg itself")
     fault.__cause__ = ZeroDivisionError()
     link.on_lost(fault)
-    assert owner.heard == [fault]
+    assert [type(heard) for heard in owner.heard] == [EngineUnavailableError]  # no loss, behind which readers go on
+    assert owner.heard[0].__cause__ is fault.__cause__
+
+
+async def test_loss_while_we_close_is_not_come_back_from() -> None:
+    """Nobody wants it any more."""
+    link, owner = link_to(UndeliveringEngine())
+    link.close()
+    link.on_lost(LOST)
+    assert (owner.heard, link.is_away) == ([], False)
 
 
 async def test_engine_with_a_smaller_limit_is_refused() -> None:

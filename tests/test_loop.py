@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import anyio
@@ -13,7 +14,7 @@ import pytest
 import trio
 
 from aiocpg._loop import LoopEnd, LoopPort, TrioPort, Watch, current_port
-from support.loops import Backend, loop_of
+from support.loops import BACKENDS, Backend, loop_of
 from support.running import in_thread, run_in, turns, until
 
 pytestmark = pytest.mark.anyio
@@ -186,6 +187,26 @@ async def test_timer_calls_once_unless_it_is_cancelled() -> None:
     assert called == ["late"]
 
 
+async def test_timer_that_is_cancelled_when_it_is_due_does_not_call() -> None:
+    """Not even where both were due before the loop could go round."""
+    called: list[str] = []
+
+    def one() -> None:
+        called.append("one")
+        timers[1].cancel()
+
+    def other() -> None:
+        called.append("other")
+        timers[0].cancel()
+
+    timers = [current_port().call_later(0.001, callback, called.append) for callback in (one, other)]
+    await turns()
+    time.sleep(0.01)  # noqa: ASYNC251 - the loop stands still
+    await until(lambda: called)
+    await turns()
+    assert len(called) == 1
+
+
 async def test_task_runs_beside_until_it_is_cancelled() -> None:
     """Repeating the cancellation does nothing, and it is no crash."""
     steps: list[object] = []
@@ -213,6 +234,22 @@ async def test_error_of_a_task_goes_to_its_owner() -> None:
     current_port().spawn(run, "test", crashes.append)
     await until(lambda: crashes)
     assert crashes == [error]
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", [BACKENDS["asyncio"], BACKENDS["uvloop"]], ids=["asyncio", "uvloop"], scope="function"
+)
+@pytest.mark.parametrize("has_begun", [True, False], ids=["begun", "not begun"])
+async def test_task_that_others_cancel_is_its_owners_trouble(has_begun: bool) -> None:
+    """Also where it had not run a single step."""
+    told: list[BaseException] = []
+    current_port().spawn(anyio.sleep_forever, "victim", told.append)
+    if has_begun:
+        await turns()
+    (victim,) = [task for task in asyncio.all_tasks() if task.get_name() == "aiocpg victim"]
+    victim.cancel()
+    await until(lambda: told)
+    assert isinstance(told[0], asyncio.CancelledError)
 
 
 async def test_thread_calls_into_the_loop() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+from typing import Any
+
 import anyio
 import pytest
 
 from aiocpg import ConnectionLostError
 from aiocpg._loop import current_port
 from aiocpg._pulse import Pulse
+from support.loops import BACKENDS
 from support.running import turns, until
 
 pytestmark = pytest.mark.anyio
@@ -97,6 +103,39 @@ async def test_silence_that_ends_with_the_loss_is_not_told_as_resumed() -> None:
     daemon.answer(ConnectionLostError("gone"))
     await until(lambda: not daemon.pulse.silent_for)
     assert daemon.told == ["stalled"]
+    daemon.pulse.stop()
+
+
+async def test_loop_that_stood_still_is_not_taken_for_a_silence() -> None:
+    """The answer came meanwhile, and waits for its turn as the timer does."""
+    daemon = Daemon(answers=False)
+    await until(lambda: daemon.asked)
+    threading.Timer(AFTER / 2, current_port().call_from_thread, [daemon.answer]).start()
+    time.sleep(3 * AFTER)  # noqa: ASYNC251 - that is what is tested
+    await until(lambda: daemon.asked > 1)
+    daemon.pulse.stop()
+    assert daemon.told == []
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", [BACKENDS["asyncio"], BACKENDS["uvloop"]], ids=["asyncio", "uvloop"], scope="function"
+)
+async def test_program_that_cancels_all_tasks_does_not_end_it() -> None:
+    """Not even where it comes before the question has begun."""
+    daemon = Daemon()
+    loop = asyncio.get_running_loop()
+    made: list[asyncio.Task[Any]] = []
+
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(asyncio.Task(coro, loop=loop, **options))
+        made[-1].cancel()
+        return made[-1]
+
+    loop.set_task_factory(factory)
+    await until(lambda: made)
+    loop.set_task_factory(None)
+    assert daemon.asked == 0
+    await until(lambda: daemon.asked)
     daemon.pulse.stop()
 
 

@@ -12,19 +12,25 @@ from typing import Any
 import anyio
 import pytest
 
-from aiocpg import Connection, ConnectionClosedError
+from aiocpg import AlreadyJoinedError, Connection, ConnectionClosedError, ConnectionLostError, Reconnect
+from aiocpg._link import Return
 from aiocpg._loop import current_port
 from aiocpg._session import Session
 from aiocpg.testing import ClusterNode
 from support.handles import finish, python
 from support.loops import Backend
-from support.running import run_in, until
+from support.running import run_in, turns, until
 from support.undelivered import UndeliveringEngine
 
 pytestmark = pytest.mark.anyio
 
 CONNECTED = "was still open when its event loop ended; opened at {}:{}"
 JOINED = "group b'left open' was still open when its event loop ended; joined at {}:{}"
+
+
+async def never() -> UndeliveringEngine:
+    """Open no other engine."""
+    raise AssertionError("nobody waits for so long")
 
 
 def line_of(text: str) -> int:
@@ -80,6 +86,36 @@ def test_what_is_open_when_the_loop_ends_is_told_with_its_place(
         f"a connection {connected}",
     ]
     assert repr(kept[0]) == "<Connection node 1 closed>"
+
+
+def test_connection_that_is_away_when_the_loop_ends_is_told_too(anyio_backend: Backend) -> None:
+    """Loops cancel the task that was to come back before they say that they end."""
+
+    async def main() -> None:
+        session = Session(UndeliveringEngine(), current_port(), "here", Return(Reconnect(60, 60), never))
+        session.link.on_lost(ConnectionLostError("gone"))
+        await turns()
+        kept.append(session)
+
+    kept: list[Session] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run_in(anyio_backend, main)
+    assert warned(caught) == ["a connection was still open when its event loop ended; opened at here"]
+
+
+async def test_group_that_is_open_cannot_be_joined_again() -> None:
+    """Whatever its engine knows: the one that comes next knows nothing of it."""
+    engine = UndeliveringEngine()
+    session = Session(engine, current_port(), "here", Return(Reconnect(60, 60), never))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(session.join, b"group", 0, "here")
+        await until(lambda: engine.memberships)
+        await turns()
+        with pytest.raises(AlreadyJoinedError):
+            await session.join(b"group", 0, "here")
+        tasks.cancel_scope.cancel()
+    session.abandon()
 
 
 def test_everything_is_given_back_even_if_warnings_are_errors(

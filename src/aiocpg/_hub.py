@@ -101,8 +101,9 @@ class Hub(Generic[T]):
         typed = bool(kinds)
         if self._backlog is None:
             return Inbox(limit, in_force, first=() if self._ended else in_force(), raises_gaps=typed)
-        lost = self._backlog.lost(kinds)
-        kept = () if lost else _of((*kinds, Disconnected) if typed else (), self._backlog.events)
+        concerning = (*kinds, Disconnected) if typed else ()
+        lost = self._backlog.lost(concerning)
+        kept = () if lost else _of(concerning, self._backlog.events)
         return Inbox(limit, in_force, first=kept, lost=lost, lost_limit=self._backlog.limit, raises_gaps=typed)
 
     def _somebody_took(self) -> None:

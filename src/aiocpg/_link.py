@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import anyio
 
-from aiocpg._comeback import Comeback
+from aiocpg._comeback import Comeback, for_good, may_pass
 from aiocpg._events import RingChange
 from aiocpg._loop import LoopPort
 from aiocpg._state.reconnect import Reconnect
@@ -106,10 +106,11 @@ class Link:
 
     def on_lost(self, error: CPGError) -> None:
         """See :class:`aiocpg.engine._base.RingListener`."""
-        # With a cause it is a fault of our own, which coming back would only repeat.
-        if self._way_back is None or not isinstance(error, ConnectionLostError) or error.__cause__ is not None:
+        if self._way_back is None:
             self._end(error)
-        else:
+        elif not may_pass(error):
+            self._end(for_good(error))
+        elif not self.is_closed:  # who is closing wants no way back
             self._go_away(error, self._way_back)
 
     def _go_away(self, error: ConnectionLostError, way_back: Return) -> None:

@@ -169,17 +169,20 @@ class _AsyncioTask(Task):
         self, loop: asyncio.AbstractEventLoop, run: Callable[[], Awaitable[None]], name: str, crashed: Crashed
     ) -> None:
         self._is_cancelled = False
-        self._task = loop.create_task(self._main(run, crashed), name=name)
+        self._crashed = crashed
+        self._task = loop.create_task(self._main(run), name=name)
+        self._task.add_done_callback(self._ended)
 
-    async def _main(self, run: Callable[[], Awaitable[None]], crashed: Crashed) -> None:
+    async def _main(self, run: Callable[[], Awaitable[None]]) -> None:
         try:
             await run()
-        except asyncio.CancelledError as error:
-            if not self._is_cancelled:  # some programs cancel every task there is
-                crashed(error)
-            raise
         except Exception as error:  # noqa: BLE001 - the owner is told
-            crashed(error)
+            self._crashed(error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # Some programs cancel every task there is; one that has not begun yet would not notice by itself.
+        if task.cancelled() and not self._is_cancelled:
+            self._crashed(asyncio.CancelledError())
 
     def cancel(self) -> None:
         self._is_cancelled = True

@@ -80,17 +80,17 @@ class Pulse:
                 this._look()
                 this._beat()
 
-        # A silence is told after once to one and a half times of it.
+        # A silence is told after once to one and a half times of it, or twice where the loop stands still meanwhile.
         self._timer = self._port.call_later(self._after / 2, beat, _crashed)
 
     def _look(self) -> None:
         if not self._is_asking and self._is_wanted():
             self._is_asking = True
             self._asked_at = self._port.time()
-            self._task = self._port.spawn(self._question, "pulse", _crashed)
+            self._task = self._port.spawn(self._question, "pulse", self._broke_off)
 
     async def _question(self) -> None:
-        silence = self._port.call_later(self._after, self._notice, _crashed)
+        self._silence = self._port.call_later(self._after, self._notice, _crashed)
         is_answered = False
         try:
             await self._ask()
@@ -99,15 +99,27 @@ class Pulse:
             # Gone is not silent; whoever owns what was asked tells of the loss.
             log.debug("! no sign of life: %s", error)
         finally:
-            silence.cancel()
+            self._silence.cancel()
             self._is_asking = False
             was_stalled, self._is_stalled = self._is_stalled, False
         if was_stalled and is_answered:
             self._resumed(self._port.time() - self._asked_at)
 
+    def _broke_off(self, error: BaseException) -> None:
+        self._is_asking = False  # it may not even have begun
+        _crashed(error)
+
     def _notice(self) -> None:
-        self._is_stalled = True
-        self._stalled(self.silent_for)
+        if self._port.time() - self._asked_at > 1.25 * self._after:
+            # This comes late: the loop stood still, and the answer may be waiting for its turn as this did.
+            self._silence = self._port.call_later(self._after / 2, self._tell, _crashed)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._is_stopped:
+            self._is_stalled = True
+            self._stalled(self.silent_for)
 
 
 def _crashed(error: BaseException) -> None:

@@ -25,7 +25,7 @@ from aiocpg._place import Place
 from aiocpg._pulse import STALL_SECONDS, Pulse
 from aiocpg._stream import Stream
 from aiocpg.engine._base import Engine, Membership
-from aiocpg.errors import ConnectionClosedError, ConnectionLostError, CPGError, GroupClosedError
+from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, ConnectionLostError, CPGError, GroupClosedError
 
 log = logging.getLogger("aiocpg")
 
@@ -111,7 +111,8 @@ class Session:
         """See :attr:`Connection.health`."""
         link = self.link
         is_over = link.is_closed or link.error is not None
-        ring = self._ring or next((life.pump.history.ring for life in self._lives if life.pump.history.ring), None)
+        pumps = (life.pump for life in self._lives)
+        ring = self._ring or next((pump.history.ring for pump in pumps if pump.history.ring and not pump.ended), None)
         return Health(
             is_connected=not link.is_away and not is_over,
             away_for=link.away_for,
@@ -122,6 +123,9 @@ class Session:
 
     async def join(self, name: bytes, max_buffered_bytes: int, opened_at: str) -> Life:
         """Become a member."""
+        if any(life.is_open and life.membership.name == name for life in self._lives):
+            # While away it is not the engine's to know: who asks now must not take the place of who comes back.
+            raise AlreadyJoinedError(name)
         return await self.ask(lambda engine: self._join(engine, name, max_buffered_bytes, opened_at))
 
     async def _join(self, engine: Engine, name: bytes, max_buffered_bytes: int, opened_at: str) -> Life:

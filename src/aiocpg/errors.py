@@ -165,8 +165,8 @@ class EngineUnavailableError(EngineError):
     Attributes:
         reason: What was found.
         cure: What to do about it.
-        transient: True when the engine is absent or not ready and trying again may help, False when only a change
-            of configuration will.
+        transient: True when the engine is absent, not ready, or short of something that may be free again, and trying
+            again may help; False when only a change of configuration will.
     """
 
     def __init__(self, reason: str, cure: str, transient: bool = False) -> None:

@@ -11,21 +11,26 @@ import pytest
 from aiocpg import (
     ConfigurationChange,
     Connection,
+    ConnectionLostError,
     Event,
     Group,
     GroupClosedError,
     MemberChange,
     Message,
     Reason,
+    Reconnect,
     Stream,
     View,
 )
+from aiocpg._comeback import Comeback
 from aiocpg._group import Life
+from aiocpg._group._life import Done, GivenUp
 from aiocpg._loop import current_port
 from aiocpg._place import Place
+from aiocpg.engine._base import Membership
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.running import gone, stopped, turns, until
-from support.undelivered import Undelivered
+from support.undelivered import OUR_JOIN, RING, Delivering, Undelivered
 
 pytestmark = pytest.mark.anyio
 
@@ -193,6 +198,24 @@ async def test_join_that_is_cancelled_is_given_up() -> None:
         await life.begin()
     assert scope.cancelled_caught
     assert membership.calls == ["abandon"]
+
+
+async def test_member_on_its_way_back_waits_for_the_daemon() -> None:
+    """So that one which does not answer is told of, whether there is something to send or not."""
+
+    def way_back(done: Done, given_up: GivenUp) -> Comeback[Membership]:
+        return Comeback(current_port(), Reconnect(60, 60), "the group", never, done, given_up)
+
+    async def never() -> Membership:
+        raise AssertionError("nobody waits for so long")
+
+    life = Life(Delivering(OUR_JOIN, RING), Place(current_port()), 0, lambda life: None, way_back)
+    life.pump.on_readable()
+    assert not life.is_waiting
+    life.pump.on_lost(ConnectionLostError("gone"))
+    assert life.is_waiting
+    life.abandon()
+    assert not life.is_waiting
 
 
 async def test_block_leaves_when_its_body_raises(ours: Connection, watcher: Watcher) -> None:

@@ -10,8 +10,11 @@ import anyio
 import pytest
 
 from aiocpg import (
+    ConfigurationChange,
     ConnectionLostError,
     CPGError,
+    Disconnected,
+    EngineUnavailableError,
     Group,
     GroupClosedError,
     MembershipLostError,
@@ -20,9 +23,12 @@ from aiocpg import (
     View,
     lowlevel,
 )
+from aiocpg._group._pump import Pump
+from aiocpg._state.history import Record
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.handles import open_handle
 from support.running import stopped, turns, until
+from support.undelivered import OUR_JOIN, RING, Delivering
 
 pytestmark = pytest.mark.anyio
 
@@ -159,6 +165,34 @@ def stray(node: ClusterNode) -> Iterator[lowlevel.Handle]:
     with open_handle(node) as handle:
         lowlevel.join(handle, b"stray %d" % next(strays))
         yield handle
+
+
+@pytest.mark.parametrize(("seen", "gaps"), [([], 1), ([OUR_JOIN], 2)], ids=["not seen", "seen"])
+async def test_loss_on_the_way_back_is_another_gap_where_our_join_was_seen(seen: list[Record], gaps: int) -> None:
+    """Otherwise there would be two joins with nothing between."""
+    pump = Pump(Delivering(OUR_JOIN, RING), 10_000, lambda: None, lambda: None, lambda: None)
+    pump.on_readable()
+    for records in (seen, [OUR_JOIN, RING]):
+        pump.on_lost(ConnectionLostError("gone"))
+        pump.attach(Delivering(*records))
+        pump.on_readable()
+    kinds = [type(event) for event in await pump.hub.open((), 10_000, "events()").receive_batch()]
+    assert kinds.count(Disconnected) == gaps
+    assert kinds.count(ConfigurationChange) == gaps + 1
+    assert not pump.is_away
+
+
+async def test_fault_of_our_own_is_the_end_for_those_who_go_on_behind_gaps() -> None:
+    """As an error that is no loss, or they would go round for ever."""
+    pump = Pump(Delivering(OUR_JOIN, RING), 10_000, lambda: None, lambda: None, lambda: None)
+    pump.on_readable()
+    messages = pump.hub.open((Message,), 10_000, "messages()")
+    fault = ConnectionLostError("a fault in aiocpg itself")
+    fault.__cause__ = ZeroDivisionError()
+    pump.on_lost(fault)
+    for _ in range(2):
+        with pytest.raises(EngineUnavailableError):
+            await anext(messages)
 
 
 async def test_closing_without_waiting_ends_readers_and_fails_senders(node: ClusterNode) -> None:

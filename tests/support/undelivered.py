@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aiocpg import Address, DaemonIdentity
+from aiocpg import Address, ConfigurationChange, DaemonIdentity, MemberChange, Reason, RingChange, RingId
 from aiocpg._state.history import Record
 from aiocpg.engine._base import Listener, RingListener
 
@@ -53,6 +53,24 @@ class Undelivered:
     def abandon(self) -> None:
         """Write it down."""
         self.calls.append("abandon")
+
+
+class Delivering(Undelivered):
+    """A membership that delivers what it is told to, in one turn: a daemon cannot be stopped between two events."""
+
+    def __init__(self, *records: Record) -> None:
+        super().__init__()
+        self._records = records
+
+    def drain(self) -> Sequence[Record]:
+        """All, once."""
+        records, self._records = self._records, ()
+        return records
+
+
+OUR_JOIN = ConfigurationChange(b"group", (Undelivered.me,), (MemberChange(Undelivered.me, Reason.JOIN),), ())
+RING = RingChange(RingId(1, 4), (1,))
+"""What a membership of ours begins with."""
 
 
 class UndeliveringEngine:

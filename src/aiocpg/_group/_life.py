@@ -61,7 +61,8 @@ class Life:
     @property
     def is_waiting(self) -> bool:
         """Whether something of ours waits for the daemon."""
-        return self.pump.is_leaving or self.pump.is_joining or self.pump.sender.is_waiting
+        pump = self.pump
+        return not pump.ended and (pump.is_leaving or pump.is_joining or pump.is_away or pump.sender.is_waiting)
 
     def check_open(self) -> None:
         """Raise why nothing new can be done, if so."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
+from aiocpg._comeback import for_good, may_pass
 from aiocpg._events import ConfigurationChange, Disconnected, Event, Reason, View
 from aiocpg._group._sender import Sender
 from aiocpg._hub import Hub
@@ -113,12 +114,14 @@ class Pump:
 
     def on_lost(self, error: CPGError) -> None:
         """See :class:`aiocpg.engine._base.Listener`."""
-        if self.is_joining or not self._can_go_back(error):
+        if self._go_back is not None and not may_pass(error):
+            self.give_up(for_good(error))
+        elif self._go_back is None or self.is_joining:
             self._lose(error, fate=error)
         elif self.is_leaving:
             self._lose_leaving(error)
         else:
-            self._go_away(error)
+            self._go_away(error, self._go_back)
 
     def attach(self, membership: Membership) -> None:
         """Go on with this membership, which has been asked for and will tell of our join."""
@@ -148,20 +151,16 @@ class Pump:
             self.sender.attach(self.membership)
         self._turn()
 
-    def _can_go_back(self, error: CPGError) -> bool:
-        # With a cause it is a fault of our own, which going back would only repeat.
-        return self._go_back is not None and isinstance(error, ConnectionLostError) and error.__cause__ is None
-
-    def _go_away(self, error: CPGError) -> None:
+    def _go_away(self, error: CPGError, go_back: Callable[[], object]) -> None:
         log.debug("! group %r: %s", self.membership.name, error)
-        if self._away is None:  # a loss on the way back is no second gap
+        # A loss on the way back is no second gap, unless readers had seen us join.
+        if self._away is None or self.history.phase is Phase.MEMBER:
             self._away = _gap(error)
             self.hub.publish_gap(self._away)
             self.sender.detach(error)
         self.history.break_off()
         self.membership.abandon()
-        assert self._go_back is not None
-        self._go_back()
+        go_back()
 
     def _lose_leaving(self, error: CPGError) -> None:
         # Who is leaving wants no way back. The readers end as after a leave, behind the gap.

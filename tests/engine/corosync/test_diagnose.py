@@ -23,7 +23,7 @@ def failed(status: Status) -> StatusError:
         (Status.TRY_AGAIN, "not ready", "try again", True),
         (Status.ACCESS, f"uid {os.geteuid()}", "uidgid.d", False),
         (Status.NOT_EXIST, "shared memory", "--ipc=host", False),
-        (Status.NO_SPACE, "no space in /dev/shm", "--shm-size", False),
+        (Status.NO_SPACE, "no space in /dev/shm", "--shm-size", True),
         (Status.NOT_SUPPORTED, "no CPG service", "corosync", False),
         (Status.NO_MEMORY, "no memory", "limits", True),
         (Status.NO_RESOURCES, "no memory", "limits", True),

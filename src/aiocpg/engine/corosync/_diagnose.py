@@ -102,6 +102,7 @@ def _shared_memory_full(error: StatusError) -> EngineUnavailableError:
         f"no space in /dev/shm ({_shm_free()} bytes free, a handle takes {_HANDLE_SHM_BYTES})",
         "enlarge it ('mount -o remount,size=1G /dev/shm', docker run --shm-size) or remove what a crashed daemon left "
         "there (qb-*); each group and each connection takes one handle",
+        transient=True,
     )
 
 
