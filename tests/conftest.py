@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,18 @@ settings.register_profile("soak", deadline=None, print_blob=True, max_examples=2
 settings.load_profile("default")
 
 NODE_FIXTURES = {"node", "cluster", "fresh_node", "fresh_cluster"}
+
+
+def pytest_configure() -> None:
+    """
+    Take back that SIGINT and SIGHUP are ignored, which programs started by the suite would inherit.
+
+    A shell without job control ignores the first in what it starts in the background, nohup the second.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module", params=BACKENDS.values(), ids=BACKENDS.keys())
