@@ -16,11 +16,14 @@ import anyio.to_thread
 import pytest
 
 from aiocpg.testing import ClusterNode, CorosyncCluster
-from faults import cancelling, partitioning
-from faults.agreement import check
+from faults import cancelling
 from faults.cycling import Footprint, cycle
 from faults.everything import DEATHS, all_lost, busy_calls, going_well, iterators
 from faults.flooding import FLOODS, Flood, flood_past_a_slow_reader
+from faults.walk.checker import Summary
+from faults.walk.schedule import nodes_of
+from faults.walk.trying import walk_and_check
+from faults.walk.walking import TOKEN
 from faults.watching import Measured, Waiters
 from support.loops import BACKENDS
 
@@ -69,16 +72,16 @@ async def test_a_gigabyte_flows_past_a_slow_reader(
     await flood_past_a_slow_reader(fresh_node, flood, tmp_path, measured, 1_000_000)
 
 
-async def test_streams_agree_through_many_partitions(
-    fresh_cluster: CorosyncCluster, seed: int, measured: Measured
-) -> None:
-    """See test_partitions.py."""
-    rounds = 15
-    campaign = partitioning.Campaign(fresh_cluster, seed)
-    shared = check(await campaign.run(rounds))
-    measured("messages sent", sum(campaign.sent.values()), "")
-    measured("segments shared whole", shared, "")
-    assert shared >= rounds + 2
+@on_all_loops
+async def test_members_keep_every_promise_on_many_random_walks(seed: int, tmp_path: Path, measured: Measured) -> None:
+    """See test_random_walk.py."""
+    total = Summary()
+    for nodes in (3, 4, 5):
+        with CorosyncCluster(nodes, token=TOKEN) as cluster:
+            for number in [number for number in range(seed, seed + 8) if nodes_of(number) == nodes]:
+                total += await walk_and_check(cluster, number, tmp_path / str(number))
+    for name, value in total._asdict().items():
+        measured(name, value, "")
 
 
 @on_all_loops

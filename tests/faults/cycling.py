@@ -25,12 +25,19 @@ async def cycle(cpg: Connection, times: int) -> None:
             assert (await anext(messages)).data == b"%d" % number
 
 
+async def sessions(node: ClusterNode, times: int) -> None:
+    """Connect, join, and close."""
+    for _ in range(times):
+        async with node.connect() as cpg:
+            await cpg.join(b"session")
+
+
 class Footprint:
     """
     What this process and the daemon hold now.
 
     Attributes:
-        counts: Tasks, threads, descriptors, and files in /dev/shm.
+        counts: Tasks, threads, descriptors here and in the daemon, and files in /dev/shm.
         memory: Resident bytes of this process.
         daemon: Resident bytes of the daemon.
     """
@@ -42,6 +49,7 @@ class Footprint:
             "threads": sum(thread.name.startswith("aiocpg") for thread in threading.enumerate()),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "shared files": len(node.shm_files()),
+            "descriptors of the daemon": len(os.listdir(f"/proc/{node.pid}/fd")),
         }
         with open("/proc/self/statm") as statm:
             self.memory = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

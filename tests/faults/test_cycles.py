@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiocpg.testing import ClusterNode
-from faults.cycling import Footprint, cycle
+from faults.cycling import Footprint, cycle, sessions
 from faults.watching import Measured
 from support.loops import BACKENDS
 
@@ -25,5 +25,18 @@ async def test_counts_are_where_they_were_when_groups_were_joined_and_left_many_
         await cycle(cpg, CYCLES)
         after = await before.settled(node)
     measured("memory more", (after.memory - before.memory) / 1024, "KiB")
+    measured("memory of corosync more", (after.daemon - before.daemon) / 1024, "KiB")
+    assert after.counts == before.counts
+
+
+@pytest.mark.parametrize("anyio_backend", BACKENDS.values(), ids=BACKENDS.keys())
+async def test_counts_are_where_they_were_when_connections_were_opened_and_closed_many_times(
+    node: ClusterNode, measured: Measured
+) -> None:
+    """What a hundred sessions took, here and in the daemon, is given back."""
+    await sessions(node, 10)
+    before = Footprint(node)
+    await sessions(node, CYCLES)
+    after = await before.settled(node)
     measured("memory of corosync more", (after.daemon - before.daemon) / 1024, "KiB")
     assert after.counts == before.counts

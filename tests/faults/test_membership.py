@@ -1,71 +1,39 @@
-"""Processes and nodes that go, and come back: every member sees it, in one view each time, with the reason."""
+"""
+Processes and nodes that go, and come back: every member sees it, in one view each time, with the reason.
+
+Corosync's own cluster test suite names scenarios for CPG. Here they are:
+
+============================  ====================================================================
+CpgCfgChgOnGroupLeave,        this file, ``test_config_change_on_...``
+OnNodeLeave, OnExecCrash,
+OnNodeIsolate, OnNodeRestart,
+OnLowestNodeJoin
+CpgMsgOrderBasic              ``test_service.py``
+CpgMsgOrderZcb                zero-copy sends are not offered (``test_binding.py`` says why)
+CpgContextTest                ``test_lowlevel.py``, ``test_binding.py``
+MemLeakObject, -Session       ``test_cycles.py``
+GenSimulStart, -Stop,         ``test_service.py``
+StartOnebyOne, StopOnebyOne,
+RestartOnebyOne
+============================  ====================================================================
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from aiocpg import Address, ConnectionLostError, Group, Reason, Stream, View
+from aiocpg import Address, ConnectionLostError, Reason
 from aiocpg.testing import CorosyncCluster
 from faults import programs
+from faults.watchers import GROUP, NODES, Watchers, all_talk, everyone, watching
 from faults.watching import PATIENCE, Measured
 from support.handles import ended, heard
 
-pytestmark = pytest.mark.anyio
-
-NODES = (1, 2, 3)
-GROUP = b"members"
-
-
-class Watchers:
-    """
-    A member on each node, all in this process, and the views that each has not read yet.
-
-    Attributes:
-        groups: By node.
-    """
-
-    def __init__(self, groups: Mapping[int, Group]) -> None:
-        self.groups = groups
-        self._views: dict[int, Stream[View]] = {node: group.views() for node, group in groups.items()}
-
-    def of(self, *nodes: int) -> set[Address]:
-        """Return the members on these nodes."""
-        return {self.groups[node].me for node in nodes}
-
-    async def all_there(self) -> None:
-        """Read up to the view in which everybody is."""
-        for node in self.groups:
-            while set((await self.next(node)).members) != self.of(*self.groups):
-                pass
-
-    async def next(self, node: int) -> View:
-        """Return the next view that a node's member sees."""
-        with anyio.fail_after(PATIENCE):
-            return await anext(self._views[node])
-
-
-@asynccontextmanager
-async def watching(cluster: CorosyncCluster, nodes: Collection[int] = NODES) -> AsyncIterator[Watchers]:
-    """Join on each node and wait until all see all."""
-    async with AsyncExitStack() as stack:
-        groups: dict[int, Group] = {}
-        for node in nodes:
-            cpg = await stack.enter_async_context(cluster.node(node).connect())
-            groups[node] = await stack.enter_async_context(cpg.join(GROUP))
-        watchers = Watchers(groups)
-        await watchers.all_there()
-        yield watchers
-
-
-def everyone(reason: Reason, members: Collection[Address]) -> dict[Address, Reason]:
-    """Return what ``joined`` or ``left`` must be."""
-    return dict.fromkeys(members, reason)
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_all_members_see_procdown_when_a_process_is_killed(cluster: CorosyncCluster, measured: Measured) -> None:
@@ -85,7 +53,7 @@ async def test_all_members_see_procdown_when_a_process_is_killed(cluster: Corosy
             measured("until all had seen it", (time.monotonic() - killed) * 1000, "ms")
 
 
-async def test_all_members_see_leave_when_a_process_leaves(cluster: CorosyncCluster) -> None:
+async def test_config_change_on_group_leave_is_seen_by_all_as_leave(cluster: CorosyncCluster) -> None:
     """A member that leaves is gone as LEAVE, and its own reader ends."""
     async with watching(cluster) as watchers:
         with ended(programs.start(cluster.node(3), "member", GROUP.decode())) as leaver:
@@ -102,7 +70,7 @@ async def test_all_members_see_leave_when_a_process_leaves(cluster: CorosyncClus
                 assert (view.left, view.joined) == ({address: Reason.LEAVE}, {})
 
 
-async def test_each_side_sees_the_other_go_and_come_when_a_node_is_cut_off_and_healed(
+async def test_config_change_on_node_isolate_is_seen_on_both_sides_and_undone_when_healed(
     cluster: CorosyncCluster, measured: Measured
 ) -> None:
     """NODEDOWN in one view on either side, the lonely node alone in its own; NODEUP in one view when it is whole."""
@@ -137,14 +105,6 @@ async def each_sees_the_other_side_come(watchers: Watchers) -> None:
         assert view.left == {}
         rings.add(view.ring_id)
     assert len(rings) == 1
-
-
-async def all_talk(watchers: Watchers) -> None:
-    """Have each member send and wait for its own; the group works."""
-    with anyio.fail_after(PATIENCE):
-        async with anyio.create_task_group() as tasks:
-            for group in watchers.groups.values():
-                tasks.start_soon(group.mcast_confirmed, b"still here")
 
 
 async def test_members_see_a_node_leave_and_join_in_one_view_when_it_was_away_for_one_ring(
@@ -203,7 +163,7 @@ async def sees_the_others_go_and_come(watchers: Watchers) -> None:
     assert last.stayed == (watchers.groups[3].me,)
 
 
-async def test_members_see_nodedown_when_a_daemon_is_killed_and_its_members_are_told(
+async def test_config_change_on_exec_crash_is_seen_as_nodedown_and_its_members_are_told(
     fresh_cluster: CorosyncCluster,
 ) -> None:
     """A daemon that crashes takes its members along: NODEDOWN for the others, the loss for themselves."""
@@ -220,7 +180,7 @@ async def test_members_see_nodedown_when_a_daemon_is_killed_and_its_members_are_
             assert set(view.members) == watchers.of(1, 2)
 
 
-async def test_members_see_procdown_when_a_daemon_is_stopped_in_order(fresh_cluster: CorosyncCluster) -> None:
+async def test_config_change_on_node_leave_is_seen_as_procdown(fresh_cluster: CorosyncCluster) -> None:
     """A daemon that is terminated takes leave for its members, who are told of the loss; the others go on."""
     async with watching(fresh_cluster, nodes=(1, 2)) as watchers, fresh_cluster.node(3).connect() as cpg:
         group = await cpg.join(GROUP)
@@ -234,4 +194,38 @@ async def test_members_see_procdown_when_a_daemon_is_stopped_in_order(fresh_clus
         with pytest.raises(ConnectionLostError), anyio.fail_after(PATIENCE):
             while True:
                 await anext(events)
+        await all_talk(watchers)
+
+
+async def test_config_change_on_node_restart_is_seen_as_nodedown_and_join(fresh_cluster: CorosyncCluster) -> None:
+    """A node that crashed and is back has no members; one that joins there is new, and no view shows it as returned."""
+    async with watching(fresh_cluster) as watchers:
+        gone = watchers.groups[3].me
+        fresh_cluster.node(3).kill()
+        await watchers.lost(3)
+        for node in (1, 2):
+            assert (await watchers.next(node)).left == {gone: Reason.NODEDOWN}
+        await fresh_cluster.node(3).until_gone()
+        fresh_cluster.node(3).start()
+        await fresh_cluster.until_formed()
+        await watchers.join(3)
+        for node in NODES:
+            assert watchers.groups[node].view.joined == {watchers.groups[3].me: Reason.JOIN}
+        await all_talk(watchers)
+
+
+async def test_config_change_on_lowest_node_join_is_seen_by_all(fresh_cluster: CorosyncCluster) -> None:
+    """The node with the lowest number represents the new ring, and a member there is the first of the list at once."""
+    fresh_cluster.node(1).terminate()
+    await fresh_cluster.until_formed({2, 3})
+    async with watching(fresh_cluster, nodes=(2, 3)) as watchers:
+        assert watchers.groups[2].view.ring_id.nodeid == 2
+        await fresh_cluster.node(1).until_gone()
+        fresh_cluster.node(1).start()
+        await fresh_cluster.until_formed()
+        await watchers.join(1)
+        lowest = watchers.groups[1].me
+        for node in NODES:
+            view = watchers.groups[node].view
+            assert (view.joined, view.members[0], view.ring_id.nodeid) == ({lowest: Reason.JOIN}, lowest, 1)
         await all_talk(watchers)

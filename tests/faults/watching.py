@@ -21,9 +21,9 @@ TICK = 0.01
 """Seconds between two ticks."""
 
 
-async def until(condition: Callable[[], object], pause: float = TICK) -> None:
-    """Wait for something that nothing announces."""
-    with anyio.fail_after(PATIENCE):
+async def until(condition: Callable[[], object], pause: float = TICK, patience: float | None = PATIENCE) -> None:
+    """Wait for something that nothing announces; for ever, if patience is None."""
+    with anyio.fail_after(patience):
         while not condition():  # noqa: ASYNC110 - there is no event, that is what this is for
             await anyio.sleep(pause)
 
