@@ -119,6 +119,28 @@ def is_by_ring(record: Record) -> bool:
     return isinstance(record, Seen) and bool(BY_RING.intersection(dict(record.joined + record.left).values()))
 
 
+def killed_and_seen_as_procdown(*, at_a_ring_change: bool) -> Sequence[History]:
+    """Return histories in which a daemon was killed and its member went with PROCDOWN."""
+    world = Imagined(2)
+    world.send(2)
+    world.close(2, end="killed")
+    if not at_a_ring_change:
+        world.send(1)
+    world.form([[1], [2]])
+    return world.histories
+
+
+def test_a_killed_daemon_may_be_seen_as_procdown_when_it_is_back_at_once() -> None:
+    """Its members are then found missing at the ring change with which it returns."""
+    assert check(killed_and_seen_as_procdown(at_a_ring_change=True)).messages == 2
+
+
+def test_a_killed_daemon_is_not_seen_as_procdown_when_no_ring_changes() -> None:
+    """Nobody but a daemon tells that a process has ended."""
+    with pytest.raises(Violation, match="PROCDOWN"):
+        check(killed_and_seen_as_procdown(at_a_ring_change=False))
+
+
 def ghostly(view: Callable[[Seen], Seen]) -> Sequence[History]:
     """Return histories in which node 1, alone, has seen somebody of another node come and go."""
     world = Imagined(2)

@@ -75,13 +75,13 @@ def is_ours(pid: int) -> bool:
 @pytest.mark.parametrize("wait", ["until_gone", "until_members", "until_formed", "until_restored"])
 async def test_a_wait_ends_at_once_when_cancelled(wait: str) -> None:
     """And the cluster is as it was: the same wait may be begun again."""
-    async with CorosyncCluster(nodes=1) as cluster:
+    async with CorosyncCluster(nodes=2) as cluster:
         if wait == "until_restored":
             cluster.node(1).kill()
         waits = {
             "until_gone": cluster.node(1).until_gone,
-            "until_members": lambda: cluster.node(1).until_members(1, 2),
-            "until_formed": lambda: cluster.node(1).until_members(2),
+            "until_members": lambda: cluster.node(1).until_members(1),
+            "until_formed": lambda: cluster.until_formed({1}),
             "until_restored": cluster.until_restored,
         }
         for _ in range(2):

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -201,14 +201,47 @@ def test_sides_are_rings_of_their_own_when_partitioned(cluster: CorosyncCluster)
     assert [joined(node) for node in cluster.nodes] == [{1, 2, 3}] * 3
 
 
-@pytest.mark.parametrize("sides", [({1}, {1, 2}), ({4},), ({1}, {0})])
-def test_sides_that_cannot_be_are_refused(intact: CorosyncCluster, sides: tuple[set[int], ...]) -> None:
-    """A node stands on one side, and is one of the cluster's."""
-    with pytest.raises(ValueError):
-        intact.partition(*sides)
+@pytest.mark.parametrize("call", ["partition", "wait_formed"])
+@pytest.mark.parametrize(
+    ("sides", "error", "text"),
+    [
+        (({1}, {1, 2}), ValueError, "node 1 is on two sides"),
+        (({4},), ValueError, "there is no node 4: the cluster has 3 nodes"),
+        (({1}, {0}), ValueError, "there is no node 0"),
+        ((1, 2), TypeError, r"sides are sets of node numbers, as in partition\(\{1\}, \{2, 3\}\), not 1"),
+    ],
+)
+def test_sides_that_cannot_be_are_refused(
+    intact: CorosyncCluster, call: str, sides: tuple[set[int], ...], error: type[Exception], text: str
+) -> None:
+    """At once, by what cuts and by what waits, with the node that is wrong."""
+    with pytest.raises(error, match=text):
+        getattr(intact, call)(*sides)
 
 
-# -- Errors that tell the cure
+def test_a_node_is_not_waited_for_on_a_ring_without_itself(intact: CorosyncCluster) -> None:
+    """It would be in vain."""
+    with pytest.raises(ValueError, match="node 1 is on no ring without itself"):
+        intact.node(1).wait_members(2, 3)
+
+
+def test_a_dead_node_is_on_no_ring(cluster: CorosyncCluster) -> None:
+    """Neither in ``members`` nor for those who wait; they are told which node it is, and not at their timeout's end."""
+    node = cluster.node(3)
+    node.kill()
+    node.wait_gone()
+    assert node.members == ()
+    with pytest.raises(ClusterError, match="no corosync runs on node 3"):
+        cluster.wait_formed()
+    with pytest.raises(ClusterError, match="no corosync runs on node 3"):
+        node.wait_members(1, 2, 3)
+
+
+@pytest.mark.parametrize("call", [CorosyncCluster.partition, CorosyncCluster.wait_formed])
+def test_a_cluster_that_is_not_running_says_so(call: Callable[[CorosyncCluster], None]) -> None:
+    """Before the start, and behind the end."""
+    with pytest.raises(ClusterError, match="the cluster is not running"):
+        call(CorosyncCluster())
 
 
 def test_a_daemon_that_cannot_start_shows_its_log() -> None:

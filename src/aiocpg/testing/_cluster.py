@@ -93,7 +93,7 @@ class CorosyncCluster:
 
     @property
     def nodes(self) -> tuple[ClusterNode, ...]:
-        """All nodes, by number; empty unless the cluster is started."""
+        """A tuple of all nodes, in the order of their numbers; empty unless the cluster is started."""
         return self._nodes
 
     def node(self, nodeid: int) -> ClusterNode:
@@ -165,12 +165,7 @@ class CorosyncCluster:
         Args:
             sides: Sets of node numbers, without overlap.
         """
-        cut = [sorted(set(side)) for side in sides]
-        named = [nodeid for side in cut for nodeid in side]
-        strangers = set(named) - {node.nodeid for node in self._nodes}
-        if strangers or len(set(named)) != len(named):
-            raise ValueError(f"sides must be of this cluster's nodes, each at most once: {cut}")
-        self._connect(cut)
+        self._connect(self._checked(sides))
 
     def deafen(self, nodeid: int, *, to: int) -> None:
         """
@@ -244,6 +239,8 @@ class CorosyncCluster:
         """
         Wait until each of these sides is a ring of exactly its nodes; without arguments, until all nodes are one ring.
 
+        A fault is seen by the daemons after a second or so: behind one, name the sides that it leads to.
+
         Args:
             sides: Sets of node numbers. Nodes not named are not looked at.
             timeout: Seconds, for all together.
@@ -258,16 +255,30 @@ class CorosyncCluster:
         await until(self._forming(sides, time.monotonic() + timeout))
 
     def _forming(self, sides: Sequence[Iterable[int]], deadline: float) -> Steps[None]:
-        wanted = [set(side) for side in sides] or [{node.nodeid for node in self._nodes}]
-        while True:
+        wanted = self._checked(sides) or [[node.nodeid for node in self._nodes]]
+        while not all(self._is_one_ring(set(side)) for side in wanted):
             for side in wanted:
-                for nodeid in side:
-                    yield from self.node(nodeid)._getting_members([*side], deadline)
-            if all(self._is_one_ring(side) for side in wanted):
-                return
-            # One of them has its ring of before, of the same nodes, and is to learn of the others' new one.
-            self.node(min(wanted[0]))._check_wait(deadline, "was not on the ring of the others in time")
+                self._check_wait(side, deadline)
             yield
+
+    def _check_wait(self, side: Sequence[int], deadline: float) -> None:
+        # Who is not there yet is named first. A node may also have the nodes of before, and not the ring of now.
+        for node in sorted(map(self.node, side), key=lambda node: node.members == tuple(side)):
+            node._check_wait(deadline, f"was not on a ring of {tuple(side)} in time")
+
+    def _checked(self, sides: Sequence[Iterable[int]]) -> list[list[int]]:
+        """The sides as sorted lists. Raises where the cluster is not running, or they are none of its sides."""
+        self._started()
+        named: set[int] = set()
+        for side in sides:
+            if not isinstance(side, Iterable):
+                raise TypeError(f"sides are sets of node numbers, as in partition({{1}}, {{2, 3}}), not {side!r}")
+            for nodeid in set(side):
+                self.node(nodeid)
+                if nodeid in named:
+                    raise ValueError(f"node {nodeid} is on two sides")
+                named.add(nodeid)
+        return [sorted(set(side)) for side in sides]
 
     def _is_one_ring(self, side: set[int]) -> bool:
         nodes = [self.node(nodeid) for nodeid in side]

@@ -81,8 +81,12 @@ class ClusterNode:
 
     @property
     def members(self) -> tuple[int, ...]:
-        """The nodes on this daemon's ring, by its own log; empty while services still synchronise."""
+        """
+        The nodes on this daemon's ring, sorted, by its own log; empty while services synchronise and where none runs.
+        """
         with self._lock:
+            if self._daemon is None or self._is_ending or self._daemon.has_ended():
+                return ()
             self._log.follow()
             return self._log.members if self._log.is_synced else ()
 
@@ -218,6 +222,8 @@ class ClusterNode:
                 return
 
     def _getting_members(self, nodeids: Sequence[int], deadline: float) -> Steps[None]:
+        if self.nodeid not in nodeids:
+            raise ValueError(f"node {self.nodeid} is on no ring without itself: {nodeids}")
         wanted = tuple(sorted(nodeids))
         while self.members != wanted:
             self._check_wait(deadline, f"was not on a ring of {wanted} in time")

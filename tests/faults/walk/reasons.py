@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiocpg import Address, Reason
 from faults.walk.pairs import Violation
-from faults.walk.records import Delivery, End, History, Ring, Seen
+from faults.walk.records import Delivery, End, History, Record, Ring, Seen
 from faults.walk.stays import BY_RING
 
 ALLOWED: Mapping[End, frozenset[Reason]] = {
     "left": frozenset({Reason.LEAVE, Reason.NODEDOWN}),
     "closed": frozenset({Reason.PROCDOWN, Reason.NODEDOWN}),
-    "killed": frozenset({Reason.NODEDOWN}),
+    "killed": frozenset({Reason.NODEDOWN, Reason.PROCDOWN}),  # the second at a ring change only, see below
     "terminated": frozenset({Reason.PROCDOWN, Reason.NODEDOWN}),
     "here": frozenset({Reason.NODEDOWN}),
 }
@@ -31,6 +31,7 @@ def check(history: History, known: Mapping[int, History]) -> None:
     members: frozenset[Address] | None = None
     fresh = False
     present: dict[Address, set[int]] = {}
+    before_ring = views_before_rings(history.records)
     for record in history.records:
         if isinstance(record, Ring):
             fresh = True
@@ -41,11 +42,12 @@ def check(history: History, known: Mapping[int, History]) -> None:
         else:
             before = frozenset(record.members) - {history.me} if members is None else members
             _check_view(history, record, before, at_ring_change=fresh)
-            fresh = False
             for address, reason in record.joined:
                 _check_join(history, record, address, reason, known)
             for address, reason in record.left:
-                _check_departure(history, record, address, reason, present.pop(address, set()), known)
+                known_ones = _candidates(history, address, present.pop(address, set()), known)
+                _check_departure(history, record, (address, reason), known_ones, fresh or record.number in before_ring)
+            fresh = False
             members = frozenset(record.members)
     _check_own_end(history)
 
@@ -71,13 +73,32 @@ def _check_view(history: History, view: Seen, before: frozenset[Address], *, at_
         raise Violation(f"{history}: {view} {wrong}; before it were {sorted(before)}")
 
 
-def _check_departure(
-    history: History, view: Seen, address: Address, reason: Reason, seen: set[int], known: Mapping[int, History]
-) -> None:
+def views_before_rings(records: Sequence[Record]) -> set[int]:
+    """Return the numbers of views behind which nothing comes but a ring: its change has begun with them."""
+    numbers: set[int] = set()
+    at_ring = False
+    for record in reversed(records):
+        at_ring = isinstance(record, Ring) or (at_ring and isinstance(record, Seen))
+        if at_ring and isinstance(record, Seen):
+            numbers.add(record.number)
+    return numbers
+
+
+def _candidates(history: History, address: Address, seen: set[int], known: Mapping[int, History]) -> list[History]:
+    """Return who it may be that went: who has sent since it came, or any that had this address."""
     if len(seen) > 1:
         raise Violation(f"{history}: members {sorted(seen)}, all called {address}, without a change between")
-    candidates = [known[one] for one in seen] or [other for other in known.values() if other.me == address]
-    if not any(reason in allowed(other) and _could_go(other, view, reason) for other in candidates):
+    return [known[one] for one in seen] or [other for other in known.values() if other.me == address]
+
+
+def _check_departure(
+    history: History, view: Seen, change: tuple[Address, Reason], candidates: Sequence[History], at_ring_change: bool
+) -> None:
+    address, reason = change
+    if not any(
+        reason in allowed(other) and _could_go(other, view, reason, at_ring_change=at_ring_change)
+        for other in candidates
+    ):
         ended = ", ".join(map(str, candidates))
         raise Violation(f"{history}: {view} has {address} go for {reason.name}; there was {ended}")
 
@@ -108,8 +129,15 @@ def _could_come(other: History, view: Seen, reason: Reason) -> bool:
     return first == view.ring_id if reason is Reason.JOIN else first.seq < view.ring_id.seq
 
 
-def _could_go(other: History, view: Seen, reason: Reason) -> bool:
-    """Whether a member could go for this reason on this ring: who leaves, does so on its last."""
+def _could_go(other: History, view: Seen, reason: Reason, *, at_ring_change: bool) -> bool:
+    """
+    Whether a member could go for this reason here.
+
+    Who leaves, does so on its last ring. A daemon that was killed and is back before the others have agreed on a ring
+    without it goes by NODEDOWN for none of them: they find at that ring change that the process is gone.
+    """
+    if reason is Reason.PROCDOWN and other.end == "killed":
+        return at_ring_change or other.asked == "closed"
     rings = [record.ring_id for record in other.records if isinstance(record, Ring)]
     return reason is not Reason.LEAVE or other.end != "left" or rings[-1:] == [view.ring_id]
 
