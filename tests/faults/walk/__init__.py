@@ -13,6 +13,7 @@ checked.
 ``reasons``      views and their reasons, against what was done
 ``pairs``        two members on one ring
 ``stays``        a history cut into the times on one ring each, and what Corosync may lose there
+``rings``        what the daemons' logs say of their rings
 ``ghosts``       members that are listed and not there, a fault of Corosync
 ``imagined``     a cluster that keeps every promise, to test the checker
 ``spoiling``     ways to spoil good histories, to test the checker

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 from typing import NamedTuple
 
 from aiocpg import Reason, RingId
@@ -17,6 +18,7 @@ from faults.walk import alone, reasons
 from faults.walk.ghosts import without_ghosts
 from faults.walk.pairs import Violation, check_pair
 from faults.walk.records import History
+from faults.walk.rings import Logs
 from faults.walk.stays import Sent, Stay, acquaint, stays
 
 __all__ = ["Summary", "Violation", "check"]
@@ -42,30 +44,34 @@ class Summary(NamedTuple):
     ghosts: int = 0
     """Members that were listed although their node was not there."""
     unannounced: int = 0
-    """Nodes that had been away from a member, and no view told it."""
+    """Nodes that had been away from a member's node, and no view told it."""
 
     def __add__(self, other: object) -> Summary:
         assert isinstance(other, Summary)
         return Summary(*(mine + yours for mine, yours in zip(self, other, strict=True)))
 
 
-def check(histories: Sequence[History]) -> Summary:
+def check(histories: Sequence[History], logs: Logs = MappingProxyType({})) -> Summary:
     """
     Check the histories of a whole walk against each other and each by itself.
+
+    Args:
+        histories: In the order in which the members joined.
+        logs: What the daemons said of their rings. A member is told less, and cannot miss what nobody tells it of.
 
     Raises:
         Violation: They do not keep the promises; the text says who saw what where.
     """
     alone.check_counting(histories)
     real = [without_ghosts(history) for history in histories]
-    summary = _check([history for history, _ in real])
+    summary = _check([history for history, _ in real], logs)
     return summary._replace(ghosts=sum(count for _, count in real))
 
 
-def _check(histories: Sequence[History]) -> Summary:
+def _check(histories: Sequence[History], logs: Logs) -> Summary:
     known = {history.incarnation: history for history in histories}
     lives = {history.incarnation: stays(history) for history in histories}
-    acquaint(lives.values())
+    acquaint(lives.values(), logs)
     rings: dict[RingId, list[Stay]] = defaultdict(list)
     for history in histories:
         alone.check(history, lives[history.incarnation], known)

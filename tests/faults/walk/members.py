@@ -7,7 +7,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 
@@ -79,16 +79,21 @@ class Member:
     async def leave(self) -> None:
         """Leave in order and stay away."""
         self.wanted = False
-        if self._group is not None and self.life is not None:
-            self.life.asked = "left"
-            await self._group.leave()
+        if group := self._end_by("left"):
+            await group.leave()
 
     async def close(self) -> None:
         """Close hard, as a process that ends, and stay away."""
         self.wanted = False
-        if self._group is not None and self.life is not None:
-            self.life.asked = "closed"
-            self._group._life.abandon()
+        if group := self._end_by("closed"):
+            group._life.abandon()
+
+    def _end_by(self, how: Literal["left", "closed"]) -> Group | None:
+        """Note how this life is to end; None where there is none, or it is ending already."""
+        if self._group is None or self.life is None or self.life.asked is not None:
+            return None
+        self.life.asked = how
+        return self._group
 
     async def say(self) -> None:
         """Send one message."""

@@ -44,7 +44,7 @@ def _neighbours(histories: Sequence[History], *, of_one: bool) -> list[Place]:
 def _common_ends(histories: Sequence[History]) -> list[Place]:
     """Return the places of last messages before a ring change that somebody went through together with this member."""
     lives = {history.incarnation: stays(history) for history in histories}
-    acquaint(lives.values())
+    acquaint(lives.values(), {})
     pairs = list(permutations(lives.values(), 2))
     ends = [(stay, stay.after) for one, other in pairs for stay in one if any(_shared(stay, yours) for yours in other)]
     places = [(stay.history, stay.history.records.index(after.ring) - 1) for stay, after in ends if after is not None]

@@ -8,12 +8,13 @@ death). A ring change is not in that sequence but between two of them; its view 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from aiocpg import Address, Reason, RingId
+from aiocpg import Address, Reason
 from faults.walk.records import Delivery, History, Ring, Seen
+from faults.walk.rings import Formed, Logs, met_between
 
 BY_RING = frozenset({Reason.NODEDOWN, Reason.NODEUP})
 """Reasons that only a ring change can bring about."""
@@ -62,9 +63,8 @@ class Stay:
         after: The stay after; None where the membership ended here.
         items: What it saw here.
         newcomers: Nodes whose first messages here may be missing, see :func:`acquaint`.
-        unannounced: Those among them of which no view told that they came from elsewhere. Corosync 3.1 compares the
-            last ring on which its services agreed with the newest step only: a daemon that comes back over several
-            short rings may be told of nobody who went and came, although the others are told that of it.
+        unannounced: Nodes that its node has met without a word of it in any view, on the way here over short rings.
+            Corosync 3.1 compares the last ring on which its services agreed with the newest step only.
     """
 
     history: History
@@ -103,7 +103,10 @@ class Stay:
         """Whether both came here from the same ring, neither having been away from the other."""
         if self.before is None or other.before is None or self.before.ring != other.before.ring:
             return False
-        return other.history.me not in self.parted and self.history.me not in other.parted
+        return self._was_with(other) and other._was_with(self)
+
+    def _was_with(self, other: Stay) -> bool:
+        return other.history.me not in self.parted and other.history.me.nodeid not in self.unannounced
 
     def goes_with(self, other: Stay) -> bool:
         """Whether both go on to the same ring together, or both stay here to the end of the walk."""
@@ -148,11 +151,7 @@ def _stays(history: History) -> Iterator[Stay]:
         yield stay
 
 
-Origins: TypeAlias = Mapping[RingId, Mapping[int, RingId]]
-"""Ring -> node on it -> the ring from which its members say they came."""
-
-
-def acquaint(lives: Iterable[Sequence[Stay]]) -> None:
+def acquaint(lives: Iterable[Sequence[Stay]], logs: Logs) -> None:
     """
     Fill in the newcomers of all stays of all members, given in the order in which they joined.
 
@@ -160,34 +159,25 @@ def acquaint(lives: Iterable[Sequence[Stay]]) -> None:
     is the node that meets: what its daemon cannot put together is missing for a member that joins just after too. Where
     no member saw the ring come, all nodes may be new.
     """
-    known = [life for life in lives if life]
-    origins: dict[RingId, dict[int, RingId]] = defaultdict(dict)
     by_node: dict[int, list[Sequence[Stay]]] = defaultdict(list)
-    for life in known:
-        by_node[life[0].history.me.nodeid].append(life)
-        for stay in life:
-            if stay.before is not None:
-                origins[stay.ring.ring_id][stay.history.me.nodeid] = stay.before.ring.ring_id
-    for own in by_node.values():
-        _acquaint_node(own, origins)
+    for life in lives:
+        if life:
+            by_node[life[0].history.me.nodeid].append(life)
+    for node, own in by_node.items():
+        _acquaint_node(own, logs.get(node, ()))
 
 
-def _acquaint_node(lives: Iterable[Sequence[Stay]], origins: Origins) -> None:
+def _acquaint_node(lives: Iterable[Sequence[Stay]], log: Sequence[Formed]) -> None:
     last: Stay | None = None
     for life in lives:
         for stay in life:
             if stay.before is not None:
-                stay.unannounced = _from_elsewhere(stay, stay.before, origins) - stay.met
+                stay.unannounced = met_between(log, stay.before.ring.ring_id, stay.ring.ring_id) - stay.met
                 stay.newcomers = stay.met | stay.unannounced | stay.before.unheard
             elif last is not None:
                 stay.newcomers = last.unheard if last.ring == stay.ring else frozenset(stay.ring.nodes)
             stay.newcomers &= frozenset(stay.ring.nodes) - {stay.history.me.nodeid}
             last = stay
-
-
-def _from_elsewhere(stay: Stay, before: Stay, origins: Origins) -> frozenset[int]:
-    came_from = origins[stay.ring.ring_id]
-    return frozenset(node for node, origin in came_from.items() if origin != before.ring.ring_id)
 
 
 def is_by_ring(view: Seen) -> bool:

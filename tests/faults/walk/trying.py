@@ -7,6 +7,7 @@ from pathlib import Path
 from aiocpg.testing import CorosyncCluster
 from faults.walk.checker import Summary, check
 from faults.walk.records import to_lines
+from faults.walk.rings import formed
 from faults.walk.walking import Walk
 
 
@@ -21,7 +22,8 @@ async def walk_and_check(cluster: CorosyncCluster, seed: int, kept_in: Path) -> 
     await cluster.until_restored()
     walk = Walk(cluster, seed)
     try:
-        return check(await walk.run())
+        histories = await walk.run()
+        return check(histories, {node.nodeid: formed(node.log) for node in cluster.nodes})
     except BaseException as error:
         keep(walk, cluster, kept_in)
         error.add_note(f"histories, diary and logs: {kept_in}\nagain: {again(seed)}")
