@@ -172,7 +172,8 @@ def _acquaint_node(lives: Iterable[Sequence[Stay]], log: Sequence[Formed]) -> No
     for life in lives:
         for stay in life:
             if stay.before is not None:
-                stay.unannounced = met_between(log, stay.before.ring.ring_id, stay.ring.ring_id) - stay.met
+                met = met_between(log, stay.before.ring.ring_id, stay.ring.ring_id)
+                stay.unannounced = met.intersection(stay.ring.nodes) - stay.met - {stay.history.me.nodeid}
                 stay.newcomers = stay.met | stay.unannounced | stay.before.unheard
             elif last is not None:
                 stay.newcomers = last.unheard if last.ring == stay.ring else frozenset(stay.ring.nodes)
