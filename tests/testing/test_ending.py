@@ -155,6 +155,19 @@ def test_a_later_cluster_sweeps_what_was_left_when_all_were_killed_at_once() -> 
     assert traces() <= before
 
 
+def test_a_start_is_not_held_up_by_a_file_that_only_looks_like_a_mark() -> None:
+    """Whoever has a /run of his own may put a pipe there, which lets a reader wait for ever."""
+    with CorosyncCluster(nodes=1) as cluster:
+        trap = "rm /run/corosync-test.owner && mkfifo /run/corosync-test.owner && echo set && exec sleep 600"
+        program = cluster.node(1).spawn(["sh", "-c", trap], stdout=subprocess.PIPE, text=True)
+        with program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "set\n"
+            with CorosyncCluster(nodes=1):
+                assert program.poll() is None
+            program.kill()
+
+
 def test_clusters_of_parallel_processes_do_not_meet() -> None:
     """As parallel test workers have them: one is broken and ended, the other does not notice."""
     with running(OWNER) as one, running(OWNER) as other:

@@ -83,9 +83,10 @@ class Group:
         and shows where in that order it stands. A daemon that dies or is overloaded may drop what it took;
         :meth:`mcast_confirmed` tells.
 
-        While the cluster is congested, or 768 KiB of this group's own messages are on their way, the call waits;
-        calls are served in order. It may be awaited in the task that reads. With ``reconnect`` it waits as well while
-        the daemon is away, without bound; use a timeout.
+        While the cluster is congested, or 768 KiB of this group's own messages are on their way, the call waits; calls
+        that wait are served in order. One that does not wait yet may be overtaken by another task's. With ``reconnect``
+        it waits as well while the daemon is away, without bound; use a timeout. It may be awaited in the task that
+        reads.
 
         Cancelling is safe: a cancelled call has sent nothing. With ``native`` it may have.
 
