@@ -155,6 +155,16 @@ def test_a_later_cluster_sweeps_what_was_left_when_all_were_killed_at_once() -> 
     assert traces() <= before
 
 
+def test_no_pid_of_a_daemon_is_taken_when_a_cluster_was_closed() -> None:
+    """They have ended, and somebody has waited for them: nothing is left for whoever adopts orphans."""
+    for _ in range(20):
+        with CorosyncCluster(nodes=1) as cluster:
+            pids = [daemon_pid(node) for node in cluster.nodes]
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
 def test_a_start_is_not_held_up_by_a_file_that_only_looks_like_a_mark() -> None:
     """Whoever has a /run of his own may put a pipe there, which lets a reader wait for ever."""
     with CorosyncCluster(nodes=1) as cluster:

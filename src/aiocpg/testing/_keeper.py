@@ -46,6 +46,9 @@ PACKET = 1 << 16
 _IDENTITY = struct.Struct("QQ")
 """How the keeper tells its guard of a namespace."""
 
+_TO_END = 10.0
+"""Seconds for a daemon to end after SIGKILL; it takes milliseconds."""
+
 Reply = tuple[dict[str, Any], list[int]]
 """An answer and the descriptors to send with it; "close" in it names those that are not to stay open here."""
 
@@ -163,6 +166,9 @@ class Keeper:
         for daemon in self.daemons.values():
             daemon.kill()
         kill_inside([identity(place.net) for place in self.nodes.values()], self.poll)
+        # A process that has just ended is in no namespace any more, yet its pid is taken until somebody has waited.
+        for daemon in self.daemons.values():
+            daemon.wait(_TO_END)
 
     def poll(self) -> None:
         """Take note of daemons that have ended; until then they count as there."""
