@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import pytest
 
 from aiocpg import Connection, ConnectionLostError, Group
 from aiocpg.testing import ClusterNode
-from faults.watching import PATIENCE, Measured, Waiters, read_on, repeat, ticking
+from faults.watching import PATIENCE, Measured, Waiters, read_on, repeat, ticking, until
 
 Calls: TypeAlias = Mapping[str, Callable[[], Awaitable[Any]]]
 """Tasks by name."""
@@ -61,7 +62,8 @@ async def all_lost(waiters: Waiters, died: float, measured: Measured, *, returne
 
 
 async def no_core_is_burnt(measured: Measured) -> None:
-    """Look at the processor while nothing is to be done."""
+    """Look at the processor while nothing is to be done: what was lost has been given back, by threads that end."""
+    await until(lambda: not any(thread.name == "aiocpg-finalize" for thread in threading.enumerate()))
     async with ticking() as ticker:
         await ticker.advance(50)
         measured("share of a core used afterwards", ticker.load * 100, "%")
