@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_group",),
     ("engine", "lowlevel"),
     ("engine.corosync", "engine.local", "engine.memory"),
-    ("engine._libcpg", "engine._sequencer"),
+    ("engine._claims", "engine._libcpg", "engine._sequencer", "engine._url"),
     ("_hub",),
     ("_comeback", "_lag", "_place", "_pulse", "_stream", "_threads", "engine._base"),
     ("_health", "_loop", "_names", "_opening", "_state"),

@@ -19,7 +19,7 @@ def test_corosync_is_an_engine(url: str) -> None:
     assert engine.check_url(engine.DEFAULT_URL).scheme == "corosync"
 
 
-@pytest.mark.parametrize("url", ["", "corosync", "Local://x", "tcp://host", "://"])
+@pytest.mark.parametrize("url", ["", "corosync", "ftp://x", "tcp://host", "://"])
 def test_unknown_engine_is_refused_with_the_known_one(url: str) -> None:
     """And is never replaced by it."""
     with pytest.raises(UsageError, match="corosync://"):

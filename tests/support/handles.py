@@ -148,3 +148,22 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def forked() -> Iterator[int]:
+    """Have a forked child, which does nothing, beside the block."""
+    here, there = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.close(there)
+            os.read(here, 1)
+        finally:  # what it raises shall not come back into the tests
+            os._exit(0)
+    os.close(here)
+    try:
+        yield pid
+    finally:
+        os.close(there)
+        os.waitpid(pid, 0)

@@ -5,32 +5,13 @@ Engines, and choosing one by URL. There is no silent fallback: who asked for a c
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from aiocpg._loop import LoopPort
 from aiocpg.engine._base import Engine
-from aiocpg.errors import UsageError
+from aiocpg.engine._url import check_url
 
 DEFAULT_URL = "corosync://"
-
-
-def check_url(url: str) -> SplitResult:
-    """
-    The parts of a URL that names an engine.
-
-    Raises:
-        UsageError: It names none, or has parts that its engine knows nothing of.
-    """
-    if not isinstance(url, str):
-        raise UsageError(f"a URL is text like 'corosync://', not {url!r}")
-    parts = urlsplit(url)
-    if parts.scheme != "corosync":
-        raise UsageError(f"no engine is called by {url!r}: use 'corosync://', the daemon on this host")
-    if parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
-        raise UsageError(f"{url!r}: 'corosync://' takes nothing after it, libcpg reaches the daemon on this host only")
-    return parts
 
 
 def prepare(url: str) -> None:
@@ -38,17 +19,20 @@ def prepare(url: str) -> None:
     Import the engine that a URL names, now: not in the running loop, nor after privileges were dropped.
 
     Raises:
-        UsageError: The URL names no engine.
+        UsageError: The URL names no engine, or has parts that its engine knows nothing of.
     """
-    check_url(url)
-    _corosync()
+    _engine_of(check_url(url).scheme)
 
 
-def _corosync() -> ModuleType:
+def _engine_of(scheme: str) -> Any:
     # Only the engine that is asked for is imported: each brings its own dependencies.
-    from aiocpg.engine import corosync  # noqa: PLC0415
-
-    return corosync
+    if scheme == "local":
+        from aiocpg.engine import local as engine  # noqa: PLC0415
+    elif scheme == "memory":
+        from aiocpg.engine import memory as engine  # noqa: PLC0415
+    else:
+        from aiocpg.engine import corosync as engine  # noqa: PLC0415
+    return engine
 
 
 async def open_engine(
@@ -65,9 +49,8 @@ async def open_engine(
 
     Raises:
         EngineUnavailableError: With the reason and the cure.
-        UsageError: The URL names no engine.
+        UsageError: The URL names no engine, or has parts that its engine knows nothing of.
     """
-    check_url(url)
-    corosync: Any = _corosync()
-    engine: Engine = await corosync.open_engine(port, corosync.Daemon(enter), daemon_uid)
+    parts = check_url(url)
+    engine: Engine = await _engine_of(parts.scheme).open_url(parts, port, daemon_uid=daemon_uid, enter=enter)
     return engine

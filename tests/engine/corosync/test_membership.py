@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from aiocpg import Address, AlreadyJoinedError, CPGError
+from aiocpg import Address, CPGError
 from aiocpg._loop import current_port
 from aiocpg._state.history import Record
 from aiocpg.engine._base import Engine
@@ -18,7 +18,7 @@ from aiocpg.engine._libcpg.status import Status
 from aiocpg.engine.corosync import _membership, open_engine
 from aiocpg.engine.corosync._daemon import Daemon
 from aiocpg.engine.corosync._gate import GaveUp
-from aiocpg.engine.corosync._membership import Claim, CorosyncMembership, join_on_thread
+from aiocpg.engine.corosync._membership import CorosyncMembership, join_on_thread
 from aiocpg.engine.corosync._raw import Opener, RawHandle
 from aiocpg.errors import StatusError
 from aiocpg.testing import ClusterNode
@@ -80,31 +80,6 @@ async def reader(engine: Engine) -> AsyncIterator[Reader]:
     await until(lambda: reader.records)
     yield reader
     await membership.aclose()
-
-
-# -- The right to join
-
-
-def test_claim_is_for_one_until_it_is_released() -> None:
-    """Per daemon and name."""
-    here, there = Daemon(), Daemon(lambda: None)
-    claim = Claim(here, b"claimed")
-    others = [Claim(there, b"claimed"), Claim(here, b"another")]
-    with pytest.raises(AlreadyJoinedError):
-        Claim(here, b"claimed")
-    claim.release()
-    for one in (Claim(here, b"claimed"), *others):
-        one.release()
-
-
-def test_forked_child_holds_no_claims() -> None:
-    """What the parent holds, the child does not; the daemon tells them apart by pid."""
-    claim = Claim(Daemon(), b"claimed")
-    pid = os.fork()
-    if not pid:
-        os._exit(len(_membership._joined))
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    claim.release()
 
 
 # -- Asking to join

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
+from urllib.parse import SplitResult
 
 import anyio
 
@@ -13,6 +14,7 @@ from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._loop import LoopPort
 from aiocpg._threads import BlockingCall, NoThreadError
 from aiocpg.engine._base import RingListener
+from aiocpg.engine._claims import Claim
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
 from aiocpg.engine.corosync._daemon import Daemon
@@ -20,7 +22,7 @@ from aiocpg.engine.corosync._diagnose import unavailable, wrong_daemon
 from aiocpg.engine.corosync._gate import GaveUp
 from aiocpg.engine.corosync._handle import LoopHandle
 from aiocpg.engine.corosync._listing import list_groups
-from aiocpg.engine.corosync._membership import Claim, CorosyncMembership, end_unseen, join_on_thread
+from aiocpg.engine.corosync._membership import CorosyncMembership, end_unseen, join_on_thread
 from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle, end_at_once
 from aiocpg.engine.corosync._ring_probe import RingProbe
 from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, CPGError, EngineUnavailableError, StatusError
@@ -89,7 +91,7 @@ class CorosyncEngine:
     async def join(self, name: bytes) -> CorosyncMembership:
         self._handle.raise_lost()
         me = Address(self.nodeid, os.getpid())
-        claim = Claim(self._where, name)
+        claim = Claim(self._where.key, name)
         opener = Opener(self._where)
         try:
             raw = await self._on_thread(
@@ -201,6 +203,13 @@ class CorosyncEngine:
             self._probe.give_up()
         for call in list(self._opening):
             call.fail(error.fresh())
+
+
+async def open_url(
+    _parts: SplitResult, port: LoopPort, *, daemon_uid: int | None, enter: Callable[[], object] | None
+) -> CorosyncEngine:
+    """Connect to the daemon of this host, or where ``enter`` leads. Raises as :func:`open_engine`."""
+    return await open_engine(port, Daemon(enter), daemon_uid)
 
 
 async def open_engine(port: LoopPort, daemon: Daemon, daemon_uid: int | None) -> CorosyncEngine:

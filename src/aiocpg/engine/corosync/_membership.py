@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 
 from aiocpg._events import Address, ConfigurationChange, Guarantee
 from aiocpg._state.history import Record
 from aiocpg.engine._base import MAX_BYTES_PER_DRAIN, MAX_EVENTS_PER_DRAIN, Listener
+from aiocpg.engine._claims import Claim
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
-from aiocpg.engine.corosync._daemon import Daemon
 from aiocpg.engine.corosync._handle import LoopHandle
 from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle, end_at_once
-from aiocpg.errors import AlreadyJoinedError, StatusError
+from aiocpg.errors import StatusError
 
 JOIN_RETRY_SECONDS = 10.0
 """How long a join is tried while the daemon still knows an earlier membership of this process, or forms a ring."""
@@ -25,25 +24,6 @@ _NATIVE_CODES = BUSY_CODES | {int(Status.INTERRUPT)}
 """What a fragmented message is sent again for: congestion, and a change between its fragments."""
 
 _LOOK_SECONDS = 0.1
-
-_joined: set[tuple[Hashable, bytes]] = set()
-"""The groups this process holds, by daemon. Corosync lets a process join a group once (exec/cpg.c)."""
-
-os.register_at_fork(after_in_child=_joined.clear)
-
-
-class Claim:
-    """The right of this process to be in a group, held from before the join until after the departure."""
-
-    def __init__(self, daemon: Daemon, name: bytes) -> None:
-        self._key = (daemon.key, name)
-        if self._key in _joined:
-            raise AlreadyJoinedError(name)
-        _joined.add(self._key)
-
-    def release(self) -> None:
-        """Let others join. Repeating does nothing, so it must be forgotten once released."""
-        _joined.discard(self._key)
 
 
 def join_on_thread(opener: Opener, name: bytes) -> RawHandle:

@@ -1,0 +1,256 @@
+"""One socket of a client at the broker: its frames in, its frames out, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections import deque
+from typing import Protocol, cast
+
+from aiocpg._events import Address
+from aiocpg._state.history import Record
+from aiocpg.engine._sequencer import Seat, Sequencer
+from aiocpg.engine.local import _wire
+from aiocpg.engine.local._wire import CLIENT_LIMITS, Frames, Hello, Kind, Refusal, Welcome, WireError
+from aiocpg.engine.local.broker._limits import Limits
+from aiocpg.errors import AlreadyJoinedError
+
+log = logging.getLogger("aiocpg")
+
+NODEID = 1
+"""There is one node."""
+
+_CREDENTIALS = struct.Struct("iII")
+
+
+class Host(Protocol):
+    """What a client needs of the broker."""
+
+    limits: Limits
+    sequencer: Sequencer
+    touched: set[Client]
+
+    def admit(self, client: Client) -> bool:
+        """Count a socket, if there is room for it."""
+
+    def forget(self, client: Client) -> None:
+        """A socket is gone."""
+
+    def join(self, client: Client, name: bytes, address: Address) -> None:
+        """Make a client a member. Raises AlreadyJoinedError."""
+
+    def leave(self, client: Client) -> None:
+        """A member leaves."""
+
+    def drop(self, client: Client) -> None:
+        """A member is gone, or is cut off."""
+
+    def encoded(self, record: Record) -> bytes:
+        """A record as a frame."""
+
+    def relieved(self, client: Client) -> None:
+        """Some of what waited for a client is gone."""
+
+
+class Client(asyncio.Protocol):
+    """
+    A client: a stranger, then a connection or a member.
+
+    Attributes:
+        backlog: Bytes of frames that wait for it here.
+        seat: Its place in a group, while it is a member.
+        is_ending: Whether it was told the end, or left; nothing it sends counts any more.
+    """
+
+    def __init__(self, broker: Host) -> None:
+        self._broker = broker
+        self._frames = Frames(CLIENT_LIMITS)
+        self._outbox: deque[bytes] = deque()
+        self._transport: asyncio.Transport
+        self._is_known = False
+        self._is_full = False
+        self._is_held = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.backlog = 0
+        self.seat: Seat | None = None
+        self.is_ending = False
+        self.name = "a stranger"
+
+    # -- The transport's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A socket was accepted."""
+        self._transport = cast(asyncio.Transport, transport)
+        limits = self._broker.limits
+        self._transport.set_write_buffer_limits(high=limits.chunk, low=limits.chunk // 4)
+        if (uid := _uid(self._transport)) != os.geteuid():
+            self.refuse(Refusal.MALFORMED, f"it serves uid {os.geteuid()}, not {uid}")
+        elif not self._broker.admit(self):
+            self.refuse(Refusal.FULL, f"{limits.clients} sockets are open")
+        else:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(limits.hello_seconds, self.end, "it did not introduce itself")
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came, so many as one read gives: each client has its turn."""
+        if not self.is_ending:
+            self._frames.feed(data)
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone, and whoever was behind it."""
+        self.is_ending = True
+        self._stop_timer()
+        self._outbox.clear()
+        self.backlog = 0
+        self._broker.forget(self)
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more, and the transport holds enough."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._is_full = False
+        self.flush()
+        self._broker.relieved(self)
+        if not self.is_ending:
+            self._go_on()
+
+    # -- In
+
+    def _go_on(self) -> None:
+        try:
+            while self._may_take() and (found := self._frames.next()):
+                self._take_frame(*found)
+        except WireError as error:
+            log.warning("%s does not speak the protocol: %s", self.name, error)
+            if self._is_known:
+                self.end(f"it does not speak the protocol: {error}")
+            else:
+                self.refuse(Refusal.MALFORMED, str(error))
+        self._hold()
+
+    def _may_take(self) -> bool:
+        # A member's frames become the backlog of others, which the broker watches; a connection's become its own.
+        return not self.is_ending and (self.seat is not None or self.backlog < self._broker.limits.answers)
+
+    def _hold(self) -> None:
+        """Read no more from a connection that does not read its answers; the rest of its questions waits."""
+        if self.seat is None and not self.is_ending:
+            self.hold(self.backlog >= self._broker.limits.answers)
+
+    def hold(self, is_held: bool) -> None:
+        """Read nothing more from it, or again."""
+        if is_held != self._is_held and not self._transport.is_closing():
+            self._is_held = is_held
+            if is_held:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _take_frame(self, kind: int, body: bytes) -> None:
+        if not self._is_known:
+            if kind != Kind.HELLO:
+                raise WireError(f"a frame of kind {kind} before a HELLO")
+            self._introduce(_wire.read_hello(body))
+        elif self.seat is not None and kind == Kind.MCAST:
+            self._broker.sequencer.mcast(self.seat, body)
+        elif self.seat is not None and kind == Kind.LEAVE:
+            self._broker.leave(self)
+        elif self.seat is None and kind in (Kind.ASK_MEMBERS, Kind.ASK_GROUPS, Kind.PING):
+            self._answer(kind, *_wire.read_token(body))
+        else:
+            raise WireError(f"a frame of kind {kind} where it does not belong")
+
+    def _introduce(self, hello: Hello) -> None:
+        if hello.version != _wire.VERSION:
+            self.refuse(Refusal.VERSION, f"it speaks version {_wire.VERSION} of the protocol, not {hello.version}")
+            return
+        self.name = f"{NODEID}:{hello.pid}" + (f" in {hello.group!r}" if hello.group else "")
+        self._is_known = True
+        self._stop_timer()
+        self.put(_wire.welcome(Welcome(NODEID, _wire.MAX_MESSAGE_SIZE)))
+        if not hello.group:
+            self.put(_wire.record(self._broker.sequencer.ring(NODEID)))
+            return
+        try:
+            self._broker.join(self, hello.group, Address(NODEID, hello.pid))
+        except AlreadyJoinedError:
+            self._outbox.clear()
+            self.refuse(Refusal.ALREADY_JOINED, f"{hello.pid} is a member")
+
+    def _answer(self, kind: int, token: int, group: bytes) -> None:
+        sequencer = self._broker.sequencer
+        if kind == Kind.PING:
+            self.put(_wire.pong(token))
+        elif kind == Kind.ASK_GROUPS:
+            self.put(_wire.groups(token, sequencer.groups(NODEID)))
+        else:
+            self.put(_wire.members(token, sequencer.members(NODEID, group)))
+
+    # -- Out
+
+    def take(self, record: Record) -> None:
+        """A member's record, from the order."""
+        self.put(self._broker.encoded(record))
+
+    def put(self, frame: bytes) -> None:
+        """Keep a frame until the end of the turn."""
+        self._outbox.append(frame)
+        self.backlog += len(frame)
+        self._broker.touched.add(self)
+
+    def flush(self) -> None:
+        """Hand over what there is room for."""
+        outbox = self._outbox
+        while outbox and not self._is_full and not self._transport.is_closing():
+            self._transport.write(b"".join(self._some()))
+        if self.is_ending and not outbox and not self._transport.is_closing() and self.seat is None:
+            self._transport.close()
+
+    def _some(self) -> list[bytes]:
+        frames: list[bytes] = []
+        size = 0
+        while self._outbox and size < self._broker.limits.chunk:
+            frames.append(self._outbox.popleft())
+            size += len(frames[-1])
+        self.backlog -= size
+        return frames
+
+    # -- The end
+
+    def refuse(self, why: Refusal, text: str) -> None:
+        """Do not let it in."""
+        self._finish(_wire.refused(why, text))
+
+    def end(self, why: str) -> None:
+        """Cut it off: what waits for it is thrown away, and the reason comes instead."""
+        self._finish(_wire.bye(why))
+
+    def _finish(self, frame: bytes) -> None:
+        if self.is_ending:
+            return
+        self.is_ending = True
+        self._outbox.clear()
+        self.backlog = 0
+        self._broker.drop(self)
+        self._stop_timer()
+        seconds = self._broker.limits.farewell_seconds
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._transport.abort)
+        self.put(frame)
+        self.flush()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _uid(transport: asyncio.Transport) -> int:
+    sock: socket.socket = transport.get_extra_info("socket")
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[1])

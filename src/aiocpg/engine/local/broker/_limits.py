@@ -1,0 +1,31 @@
+"""What a client may cost the broker, and the others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """Bytes are of frames that wait for one client, beside what the kernel holds."""
+
+    clients: int = 1024
+    """Sockets, connections and joins together."""
+    hello_seconds: float = 5.0
+    """Until a socket has introduced itself."""
+    high: int = 8 * 1024 * 1024
+    """When so much waits for a member, nothing more is read from the members of its group."""
+    low: int = 2 * 1024 * 1024
+    """When no member is behind by more, reading goes on."""
+    grace_seconds: float = 5.0
+    """How long one member may hold up the others; then it is cut off."""
+    answers: int = 1024 * 1024
+    """When so many bytes of answers wait for a connection, no further question of its is read."""
+    chunk: int = 256 * 1024
+    """Bytes that are handed to a transport at once."""
+    farewell_seconds: float = 5.0
+    """How long a client that is cut off may take to read the reason."""
+    look_seconds: float = 30.0
+    """Between two looks at the broker's files."""
+
+
+LIMITS = Limits()
