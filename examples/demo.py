@@ -1,8 +1,10 @@
 """
-The main job on a stage: a real Corosync of three nodes, a member on each, and one of them killed in the middle.
+The main job on a stage: three members of one group, and one of them killed in the middle.
 
-The members are ``member.py``, three processes that know nothing of this one. This one makes the cluster, prints
-what ``alice`` reads, kills ``carol`` with SIGKILL, and in the end compares what alice and bob have read.
+The members are ``member.py``, three processes that know nothing of this one. This one starts them, prints what
+``alice`` reads, kills ``carol`` with SIGKILL, and in the end compares what alice and bob have read. They meet at
+``local://``, where nothing needs to be installed; with ``--cluster`` on a Corosync of three nodes, one on each. To them
+that is another URL.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
-from aiocpg.testing import CorosyncCluster
-
+Player: TypeAlias = subprocess.Popen[str]
+Start: TypeAlias = Callable[[int, str], Player]
 Story: TypeAlias = list[dict[str, Any]]
 
 COLOURS = {"alice": "32", "bob": "36", "carol": "33", "news": "1"}
@@ -29,11 +31,11 @@ LIMIT = 120
 """Seconds after which something is wrong."""
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Show the play, then say whether the two who lived to the end of it saw the same."""
-    print("A Corosync of three nodes with a member of one group on each. This is what alice reads:", flush=True)
-    with time_limit(), CorosyncCluster(nodes=len(NAMES)) as cluster:
-        players = {name: start(cluster, nodeid, name) for nodeid, name in enumerate(NAMES, 1)}
+    stage = on_a_cluster if "--cluster" in arguments else on_this_host
+    with time_limit(), stage() as start:
+        players = {name: start(number, name) for number, name in enumerate(NAMES, 1)}
         alice = watch(players)
         bob = list(events(players["bob"]))
         statuses = [player.wait() for player in players.values()]
@@ -42,7 +44,40 @@ def main() -> None:
     print(paint("news", f"alice and bob read the same {compare(alice, bob)} events in the same order"))
 
 
-def watch(players: dict[str, subprocess.Popen[str]]) -> Story:
+@contextmanager
+def on_this_host() -> Iterator[Start]:
+    """Start members as processes of this user, in a world of their own."""
+    url = f"local://demo-{os.getpid()}"
+    print(f"Three processes are members of one group at {url}. This is what alice reads:", flush=True)
+
+    def start(_number: int, name: str) -> Player:
+        environment = os.environ | {"AIOCPG_URL": url}
+        return subprocess.Popen(program(name), env=environment, stdout=subprocess.PIPE, text=True)
+
+    yield start
+
+
+@contextmanager
+def on_a_cluster() -> Iterator[Start]:
+    """Start members on a Corosync of three nodes."""
+    from aiocpg.testing import CorosyncCluster  # noqa: PLC0415 - not there where it is not needed
+
+    print("A Corosync of three nodes with a member of one group on each. This is what alice reads:", flush=True)
+    with CorosyncCluster(nodes=len(NAMES)) as cluster:
+
+        def start(number: int, name: str) -> Player:
+            environment = os.environ | {"AIOCPG_URL": "corosync://"}
+            return cluster.node(number).spawn(program(name), env=environment, stdout=subprocess.PIPE, text=True)
+
+        yield start
+
+
+def program(name: str) -> list[str | Path]:
+    """Return what is run for a member."""
+    return [sys.executable, Path(__file__).with_name("member.py"), name]
+
+
+def watch(players: dict[str, Player]) -> Story:
     """Show what alice reads as she reads it, and kill carol on the way."""
     names = {str(player.pid): name for name, player in players.items()}
     story = []
@@ -55,13 +90,7 @@ def watch(players: dict[str, subprocess.Popen[str]]) -> Story:
     return story
 
 
-def start(cluster: CorosyncCluster, nodeid: int, name: str) -> subprocess.Popen[str]:
-    """Start a member on a node."""
-    program = Path(__file__).with_name("member.py")
-    return cluster.node(nodeid).spawn([sys.executable, program, name], stdout=subprocess.PIPE, text=True)
-
-
-def events(player: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+def events(player: Player) -> Iterator[dict[str, Any]]:
     """Read what a member reports until it ends."""
     assert player.stdout is not None
     with player.stdout as lines:
@@ -119,4 +148,4 @@ def paint(colour: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

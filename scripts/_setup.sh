@@ -1,6 +1,7 @@
 # Sourced by the scripts beside it: finds what they need on a Debian or Ubuntu machine and installs what is missing.
 #
 #   setup EXTRA     system packages, then a virtual environment with aiocpg[EXTRA] from this checkout
+#   setup_bare      the same for aiocpg without extras, and without Corosync
 #   as_root CMD     run CMD as root, with this environment
 #   privileged CMD  run CMD where it may make namespaces, as root only if there is no other way
 #
@@ -19,15 +20,19 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 # What tells that a package is there -> the package. Files stand for packages that bring no program.
 has_file() { compgen -G "$1" >/dev/null; }
 missing_packages() {
+    [[ -n ${bare:-} ]] || missing_for_clusters
     command -v gcc >/dev/null || echo gcc
     has_file '/usr/include/stdlib.h' || echo libc6-dev
-    command -v ip >/dev/null || has_file '/*bin/ip' || has_file '/usr/*bin/ip' || echo iproute2
-    has_file '/usr/sbin/corosync' || command -v corosync >/dev/null || echo corosync
-    has_file '/usr/include/corosync/cpg.h' || echo libcpg-dev
     has_file '/etc/ssl/certs/ca-certificates.crt' || echo ca-certificates
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || python_package venv
     "$PYTHON" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
         || python_package dev
+}
+
+missing_for_clusters() {
+    command -v ip >/dev/null || has_file '/*bin/ip' || has_file '/usr/*bin/ip' || echo iproute2
+    has_file '/usr/sbin/corosync' || command -v corosync >/dev/null || echo corosync
+    has_file '/usr/include/corosync/cpg.h' || echo libcpg-dev
 }
 
 # python3-dev fits /usr/bin/python3 only; another interpreter of the system has packages with its number.
@@ -102,13 +107,13 @@ without_services() {
 # -- The environment
 
 install_python() {
-    local extra=$1 stamp
+    local extra=$1 stamp what="aiocpg${1:+[$1]}"
     [[ -x $VENV/bin/python ]] || { say "making $VENV"; "$PYTHON" -m venv "$VENV"; }
     # Made anew when what decides about it has changed: the metadata, the C part, the interpreter.
     stamp=$VENV/.aiocpg-$extra-$(fingerprint)
     if [[ ! -e $stamp ]]; then
-        say "installing aiocpg[$extra] into $VENV"
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]" >&2
+        say "installing $what into $VENV"
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".${what#aiocpg}" >&2
         rm -f "$VENV/.aiocpg-$extra-"*
         touch "$stamp"
     fi
@@ -125,4 +130,9 @@ setup() {
     install_packages
     install_python "$1"
     PATH=$VENV/bin:$PATH
+}
+
+setup_bare() {
+    local bare=yes
+    setup ""
 }
