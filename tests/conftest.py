@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from aiocpg.engine.local._directory import VARIABLE
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.leaks import Leaks, without_new_tasks
+from support.local_worlds import end_brokers
 from support.loops import BACKENDS, Backend, checking_its_loop, loop_of, wrapped
 
 pytest_plugins = ["pytester", "support.strict"]
@@ -51,6 +54,14 @@ def loop_is_the_one_named(request: pytest.FixtureRequest) -> Iterator[None]:
     backend: Backend = request.getfixturevalue("anyio_backend")
     with wrapped(request.node, functools.partial(checking_its_loop, expected=loop_of(backend))):
         yield
+
+
+@pytest.fixture
+def local_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the brokers of this test are, in its programs too, and nobody else's; they end with it."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "local"))
+    yield tmp_path / "local"
+    end_brokers(tmp_path / "local")
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,7 @@ def run(example: Example, node: ClusterNode, directory: Path) -> tuple[list[str]
 
 
 @pytest.mark.parametrize("example", [pytest.param(example, id=example.place) for example in _examples()])
+@pytest.mark.usefixtures("local_directory")
 def test_example_in_the_docs_runs(example: Example, node: ClusterNode, tmp_path: Path) -> None:
     """A reader who copies it sees what the page shows."""
     printed, missing, status = run(example, node, tmp_path)
@@ -112,8 +113,12 @@ def test_readme_has_an_example() -> None:
     assert [example for example in _examples() if example.place.startswith("README.md")]
 
 
-def test_tutorial_shows_what_one_sees(node: ClusterNode) -> None:
+@pytest.mark.parametrize("url", ["local://tutorial", "corosync://"])
+def test_tutorial_shows_what_one_sees(
+    url: str, node: ClusterNode, local_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two terminals, then Ctrl-C in the second: the transcripts of the page, but for the pids."""
+    monkeypatch.setenv("AIOCPG_URL", url)
     page = (DOCS / "tutorial" / "first-group.md").read_text()
     begins, other, goes_on, ends = (text.splitlines() for text in TEXT.findall(page))
     with stage() as play:

@@ -46,13 +46,17 @@ class Connection:
     @property
     def max_message_size(self) -> int:
         """
-        Bytes of payload that one message may have (``cpg_max_atomic_msgsize_get``): 1 047 552 with stock Corosync.
+        Bytes of payload that one message may have (``cpg_max_atomic_msgsize_get``): 1 047 552 with stock Corosync, and
+        with the embedded engines.
         """
         return self._max_message_size
 
     @property
     def daemon(self) -> DaemonIdentity | None:
-        """The process behind the descriptor, as the kernel tells (``SO_PEERCRED``); None where there is none."""
+        """
+        The process behind the descriptor, as the kernel tells (``SO_PEERCRED``): corosync, or the broker of
+        ``local://``; None where there is none.
+        """
         return None if self._link.is_away else self._link.engine.daemon
 
     @property
@@ -133,7 +137,7 @@ class Connection:
 
         There is no order between these and the events of a group, which has its own :class:`RingChange` in
         ``events()``. Corosync tells the present ring only with a change of some group; where none was seen yet, a group
-        that nobody else is in is joined for a moment (``aiocpg.ring-probe.PID``).
+        that nobody else is in is joined for a moment (``aiocpg.ring-probe.PID``). At ``local://`` there is one ring.
 
         Args:
             max_buffered_bytes: What the iterator may hold unread, 256 bytes per event.
@@ -192,17 +196,18 @@ def connect(
     connect is not retried.
 
     Args:
-        url: ``corosync://``, the daemon on this host; ``$AIOCPG_URL`` unless given, and ``corosync://`` where that is
-            not set. One engine is never replaced by another.
+        url: ``corosync://``, the daemon on this host; ``local://NAME``, the processes of this user on this host, which
+            starts a broker on first use; ``memory://NAME``, inside this process. ``$AIOCPG_URL`` unless given, and
+            ``corosync://`` where that is not set. One engine is never replaced by another.
         connect_timeout: Seconds until a daemon that does not answer is given up, at each try; None waits for ever.
         close_timeout: Seconds that leaving and closing may take before they are cut short.
         reconnect: Whether to come back when the daemon is lost, and how; without it a loss ends everything.
         stall_after: Seconds, more than 0, without an answer after which the daemon counts as stalled. It is then asked
             all the time; None: only while a send or a call is pending, and 2 s.
-        daemon_uid: Refuse a daemon that runs as another user id.
+        daemon_uid: Refuse a daemon that runs as another user id. With ``memory://`` there is none, and this is an error.
 
     Raises:
-        UsageError: The URL names no engine, or the loop runs on a thread whose stack is too small.
+        UsageError: The URL names no engine or says what it does not take, or the loop runs on a thread whose stack is too small.
         EngineUnavailableError: With the reason and the cure; ``transient`` tells whether trying again may help.
     """
     return connect_entering(
@@ -251,6 +256,11 @@ def connect_entering(
         return Connection(Session(engine, port, opened_at, way_back, stall_after), close_timeout)
 
     return Opening(open_, chosen)
+
+
+def engine_of(connection: Connection) -> Engine:
+    """The engine of a connection, for tests that do something to it; while away, the one that was lost."""
+    return connection._link.engine
 
 
 def _not_in_time(url: str, seconds: float | None) -> EngineUnavailableError:

@@ -15,7 +15,6 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from aiocpg.engine.local._directory import VARIABLE
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from faults import cancelling
 from faults.crowd import Crowd, has_ended
@@ -27,7 +26,6 @@ from faults.walk.schedule import nodes_of
 from faults.walk.trying import walk_and_check
 from faults.walk.walking import TOKEN
 from faults.watching import Measured, Waiters
-from support.local_worlds import end_brokers
 from support.loops import BACKENDS
 from support.running import until
 
@@ -104,18 +102,17 @@ async def test_everything_ends_each_time_a_daemon_dies(fresh_node: ClusterNode, 
         await anyio.to_thread.run_sync(come_back, fresh_node)
 
 
+@pytest.mark.usefixtures("local_directory")
 async def test_crowd_of_fifty_reads_one_order_while_members_are_killed_for_a_minute(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Measured
+    seed: int, tmp_path: Path, measured: Measured
 ) -> None:
     """See test_crowd.py."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "local"))
     crowd = Crowd("crowd", 50, tmp_path, seed)
     try:
         told = await crowd.run(60)
         await until(lambda: has_ended("crowd"))
     finally:
         crowd.end()
-        end_brokers(tmp_path / "local")
     for name, value in told._asdict().items():
         measured(name, value, "")
     assert told.brokers == 1

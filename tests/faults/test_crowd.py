@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aiocpg.engine.local._directory import VARIABLE
 from faults.crowd import Crowd, check_log, has_ended
 from faults.watching import Measured
-from support.local_worlds import end_brokers
 from support.running import until
 
 MEASURE = ["+1:1 JOIN of 1", "1:1 1 0", "+1:2 JOIN of 2", "1:2 2 0", "1:1 1 1", "1:1 end"]
@@ -17,18 +15,15 @@ MEASURE = ["+1:1 JOIN of 1", "1:1 1 0", "+1:2 JOIN of 2", "1:2 2 0", "1:1 1 1", 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_crowd_reads_one_order_while_members_are_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Measured
-) -> None:
+@pytest.mark.usefixtures("local_directory")
+async def test_crowd_reads_one_order_while_members_are_killed(tmp_path: Path, measured: Measured) -> None:
     """See campaigns.py for the minute with 50."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "local"))
     crowd = Crowd("crowd", 8, tmp_path, seed=1)
     try:
         told = await crowd.run(4)
         await until(lambda: has_ended("crowd"))
     finally:
         crowd.end()
-        end_brokers(tmp_path / "local")
     for name, value in told._asdict().items():
         measured(name, value, "")
     assert told.brokers == 1

@@ -66,3 +66,20 @@ def test_the_command_names_the_choices_when_a_loop_is_unknown() -> None:
     assert done.returncode == 2
     assert "asyncio" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("local_directory")
+def test_engines_are_measured_side_by_side() -> None:
+    """All three; Redis too, where it is installed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.engines", "--rounds", "1", "--seconds", "0.05"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[1:]}
+    assert {"corosync://", "local://", "memory://"} <= set(rows)
+    assert all(int(rate) > 0 for rate in rows.values())

@@ -1,4 +1,4 @@
-"""A directory of their own for the brokers of these tests, which end with them."""
+"""Brokers of their own for these tests, which end with them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from aiocpg.engine.local._directory import VARIABLE
-from support.local_worlds import LocalWorld, end_brokers
+from support.local_worlds import LocalWorld
 
 
 @pytest.fixture(autouse=True)
-def local_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where brokers are, and nobody else's."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "local"))
-    yield tmp_path / "local"
-    end_brokers(tmp_path / "local")
+def in_a_directory_of_its_own(local_directory: Path) -> None:
+    """Nobody else's brokers are met."""
 
 
 @pytest.fixture
