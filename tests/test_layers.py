@@ -44,7 +44,8 @@ GATHERING = {"", "engine"}
 PUBLIC = {"", "errors", "evs", "lowlevel"}
 ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": PUBLIC | {"testing"},
+    # Being a broker is what no other program does, so there is no public name for it.
+    "cli": PUBLIC | {"testing", "engine.local"},
     "aiohttp": PUBLIC,
     "testing": PUBLIC | {"engine._base", "engine.memory", "_connection"},
     "evs": PUBLIC - {"evs"},
@@ -55,6 +56,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("engine", "engine.corosync"): "an engine is loaded when its URL asks for it",
     ("engine", "engine.local"): "an engine is loaded when its URL asks for it",
     ("engine", "engine.memory"): "an engine is loaded when its URL asks for it",
+    ("cli", "testing"): "clusters are for one command, and every command would start the later for them",
 }
 
 # Modules whose promises are tested elsewhere than in the file of their name.
@@ -66,6 +68,12 @@ TESTED_ELSEWHERE: dict[str, str] = {
     # A command, its copies on the nodes and the signals to them show in the whole program.
     "cli._everywhere": "cli/test_cluster.py",
     "cli._signals": "cli/test_cluster.py",
+    # What commands share shows in them.
+    "cli._aside": "cli/test_running.py",
+    "cli._checks": "cli/test_doctor.py",
+    "cli._input": "cli/test_send.py",
+    "cli._options": "cli/test_running.py",
+    "cli._output": "cli/test_running.py",
     # What holds a cluster up shows in the cluster alone: namespaces, daemons, and that nothing is left of them.
     "testing._control": "testing/test_cluster.py",
     "testing._daemon": "testing/test_cluster.py",

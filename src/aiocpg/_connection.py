@@ -204,10 +204,11 @@ def connect(
         reconnect: Whether to come back when the daemon is lost, and how; without it a loss ends everything.
         stall_after: Seconds, more than 0, without an answer after which the daemon counts as stalled. It is then asked
             all the time; None: only while a send or a call is pending, and 2 s.
-        daemon_uid: Refuse a daemon that runs as another user id. With ``memory://`` there is none, and this is an error.
+        daemon_uid: Refuse a daemon that runs as another user id. With ``memory://``, where there is none, an error.
 
     Raises:
-        UsageError: The URL names no engine or says what it does not take, or the loop runs on a thread whose stack is too small.
+        UsageError: The URL names no engine or says what it does not take, or the loop runs on a thread whose stack is
+            too small.
         EngineUnavailableError: With the reason and the cure; ``transient`` tells whether trying again may help.
     """
     return connect_entering(

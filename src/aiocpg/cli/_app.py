@@ -6,7 +6,7 @@ import typer
 
 import aiocpg
 
-from . import _cluster
+from . import _bench, _broker, _chat, _cluster, _doctor, _listen, _ping, _send, _show, _top
 
 # Plain text, in errors as well: what is read by people here is read by programs elsewhere.
 app = typer.Typer(
@@ -16,6 +16,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for command in (
+    _chat.chat,
+    _listen.listen,
+    _send.send,
+    _show.groups,
+    _show.members,
+    _show.rings,
+    _ping.ping,
+    _top.top,
+    _bench.bench,
+    _doctor.doctor,
+    _broker.broker,
+):
+    app.command()(command)
 app.add_typer(_cluster.app, name="cluster")
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import enum
 import time
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from typer import Argument, Option
 
-from aiocpg.testing import ClusterError, ClusterNode, CorosyncCluster
-
 from . import _everywhere
 from ._signals import Told, raising
+
+if TYPE_CHECKING:
+    from aiocpg.testing import ClusterNode, CorosyncCluster
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Throw-away Corosync clusters on this machine.")
 
@@ -41,6 +42,8 @@ def up(
     With one, after --, run it on every node, without input, with the node's number in AIOCPG_NODE. Its lines are
     printed behind that number. The status is the worst of theirs; Ctrl-C and SIGTERM are passed on to them.
     """
+    from aiocpg.testing import CorosyncCluster  # noqa: PLC0415 - it takes longer to import than the rest of us
+
     try:
         cluster = CorosyncCluster(nodes, token=token, transport=transport.value, shm_size=shm_size)
     except ValueError as error:
@@ -54,6 +57,8 @@ def up(
 
 def _run(cluster: CorosyncCluster, command: list[str], on: list[int]) -> int:
     """Run the cluster until it is told to end or the command has ended; return the status for the shell."""
+    from aiocpg.testing import ClusterError  # noqa: PLC0415 - see above
+
     try:
         with raising() as signals, cluster:
             if command:

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from typing import IO
-
-from aiocpg.testing import ClusterNode
+from typing import IO, TYPE_CHECKING
 
 from ._signals import Signals, Told
+
+if TYPE_CHECKING:
+    from aiocpg.testing import ClusterNode
 
 _GRACE = 5.0
 """Seconds that commands have between a signal and their being killed."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Told(BaseException):
@@ -52,7 +52,7 @@ class Signals:
 def raising() -> Iterator[Signals]:
     """Have the signals raise :class:`Told` in the block; one that is ignored from the start stays so (nohup)."""
     signals = Signals()
-    heard = [signum for signum in _SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
+    heard = [signum for signum in SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
     before = {signum: signal.signal(signum, signals.take) for signum in heard}
     try:
         yield signals

@@ -27,12 +27,16 @@ def prepare(url: str) -> None:
 def _engine_of(scheme: str) -> Any:
     # Only the engine that is asked for is imported: each brings its own dependencies.
     if scheme == "local":
-        from aiocpg.engine import local as engine  # noqa: PLC0415
-    elif scheme == "memory":
-        from aiocpg.engine import memory as engine  # noqa: PLC0415
-    else:
-        from aiocpg.engine import corosync as engine  # noqa: PLC0415
-    return engine
+        from aiocpg.engine import local  # noqa: PLC0415
+
+        return local
+    if scheme == "memory":
+        from aiocpg.engine import memory  # noqa: PLC0415
+
+        return memory
+    from aiocpg.engine import corosync  # noqa: PLC0415
+
+    return corosync
 
 
 async def open_engine(

@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 
+from aiocpg.engine._url import check_url, place_in
 from aiocpg.engine.local._directory import Files, files, prepare
 from aiocpg.engine.local._starting import READY, is_at, release_lock, take_lock
 from aiocpg.engine.local.broker import run
@@ -40,10 +41,10 @@ def foreground(name: str) -> None:
 
     Raises:
         EngineUnavailableError: There is one already, or its directory cannot be used.
-        UsageError: The name is too long.
+        UsageError: The name cannot be one.
     """
+    found = files(place_in(check_url(f"local://{name}"), frozenset()).name)
     prepare()
-    found = files(name)
     lock = take_lock(found)
     if lock is None:
         raise EngineUnavailableError(f"local://{name} has a broker{_who(found)}", "end it, or take another name")
