@@ -90,7 +90,7 @@ def greet(files: Files, hello: Hello, call_off: CallOff) -> Greeted:
     try:
         call_off.holds(sock)
         try:
-            sock.connect(os.fspath(files.socket))
+            _connect(sock, files)
             sock.sendall(_wire.hello(hello))
             return _let_in(sock, hello)
         except (FileNotFoundError, ConnectionError) as error:
@@ -104,6 +104,16 @@ def greet(files: Files, hello: Hello, call_off: CallOff) -> Greeted:
     except BaseException:
         sock.close()
         raise
+
+
+def _connect(sock: socket.socket, files: Files) -> None:
+    """Connect, or raise at once: behind a full queue a broker that stands still would hold us for ever."""
+    sock.setblocking(False)
+    try:
+        sock.connect(os.fspath(files.socket))
+    except BlockingIOError as error:
+        raise ConnectionRefusedError("its queue is full") from error
+    sock.setblocking(True)
 
 
 def join(files: Files, hello: Hello, call_off: CallOff) -> Greeted:

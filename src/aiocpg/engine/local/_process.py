@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
@@ -19,6 +20,8 @@ IDLE_SECONDS = 5.0
 
 _LOG_BYTES = 256 * 1024
 
+_DESCRIPTORS = 4096
+
 
 def main(name: str, lock: int, told: int) -> None:
     """Be the broker that a client has started: with the lock it took, and a pipe to tell it that we serve."""
@@ -32,7 +35,7 @@ def main(name: str, lock: int, told: int) -> None:
         with suppress(BrokenPipeError):  # who started us was called off; others may be waiting
             os.write(told, READY)
         os.close(told)
-        run(world.listening, idle_seconds=IDLE_SECONDS, still_ours=world.is_ours)
+        _serve(world, IDLE_SECONDS)
 
 
 def foreground(name: str) -> None:
@@ -50,7 +53,14 @@ def foreground(name: str) -> None:
         raise EngineUnavailableError(f"local://{name} has a broker{_who(found)}", "end it, or take another name")
     with _World(found, lock) as world:
         logging.getLogger("aiocpg").info("serving local://%s at %s", name, found.socket)
-        run(world.listening, idle_seconds=None, still_ours=world.is_ours)
+        _serve(world, None)
+
+
+def _serve(world: _World, idle_seconds: float | None) -> None:
+    # A shell's usual limit of 1024 is less than what the broker lets in.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 <= hard < _DESCRIPTORS else _DESCRIPTORS, hard))
+    run(world.listening, idle_seconds=idle_seconds, still_ours=world.is_ours)
 
 
 def _who(found: Files) -> str:

@@ -79,6 +79,9 @@ CLIENT_LIMITS: Mapping[int, int] = {
 }
 """Bytes that the bodies of a client's frames may have."""
 
+STRANGER_LIMITS: Mapping[int, int] = {Kind.HELLO: CLIENT_LIMITS[Kind.HELLO]}
+"""Likewise before it has introduced itself."""
+
 BROKER_LIMITS: Mapping[int, int] = {
     Kind.WELCOME: _WELCOME.size,
     Kind.REFUSED: 1 + _TEXT,
@@ -129,10 +132,13 @@ class Frames:
 
     Args:
         limits: The kinds that may come, and the bytes that their bodies may have.
+
+    Attributes:
+        limits: The same, for what comes next.
     """
 
     def __init__(self, limits: Mapping[int, int]) -> None:
-        self._limits = limits
+        self.limits = limits
         self._buffer = bytearray()
         self._read = 0
 
@@ -164,7 +170,7 @@ class Frames:
         if size is None or len(self) < size:
             return None
         length, kind = _HEADER.unpack_from(self._buffer, self._read)
-        if length > self._limits.get(kind, -1):
+        if length > self.limits.get(kind, -1):
             raise WireError(f"a frame of kind {kind} with {length} bytes")
         start = self._read + HEADER_SIZE
         self._read += size
@@ -175,7 +181,7 @@ class Frames:
         if len(self) < HEADER_SIZE:
             return None
         length, kind = _HEADER.unpack_from(self._buffer, self._read)
-        return HEADER_SIZE + (length if length <= self._limits.get(kind, -1) else 0)
+        return HEADER_SIZE + (length if length <= self.limits.get(kind, -1) else 0)
 
 
 # -- What clients send

@@ -45,6 +45,7 @@ class Broker:
         self._groups: dict[bytes, _Group] = {}
         self._idle_seconds = idle_seconds
         self._idle: asyncio.TimerHandle | None = None
+        self._is_told = False
         self._ended = asyncio.Event()
         self._empty = asyncio.Event()
         self._last: tuple[Record, bytes] | None = None
@@ -121,8 +122,8 @@ class Broker:
 
     def _flush(self) -> None:
         self._last = None
-        for client in self.touched.copy():
-            self.touched.discard(client)
+        while self.touched:
+            client = self.touched.pop()
             client.flush()
             if client.seat is not None and client.backlog > self.limits.high:
                 self._fell_behind(self._groups[client.seat.group], client)
@@ -156,28 +157,32 @@ class Broker:
     # -- Life
 
     async def serve(self, listening: socket.socket, still_ours: Callable[[], bool]) -> None:
-        """Serve until idle, ended by a signal, or not where clients look any more."""
+        """Serve until idle, told to end, or not where clients look any more."""
         loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, self._end, "the broker was ended")
         server = await loop.create_unix_server(lambda: Client(self), sock=listening, backlog=self.limits.clients)
         self._look(still_ours)
         self.wait_for_somebody()
-        await self._ended.wait()
+        await self._until_over()
         server.close()
-        self._end("it has ended")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._empty.wait()
+
+    async def _until_over(self) -> None:
+        while not self._is_told and (self._clients or not self._ended.is_set()):
+            self._ended.clear()  # somebody came in the very moment
+            await self._ended.wait()
 
     def _look(self, still_ours: Callable[[], bool]) -> None:
         if still_ours():
             asyncio.get_running_loop().call_later(self.limits.look_seconds, self._look, still_ours)
         else:
             log.warning("the files of this broker were removed or replaced: ending")
-            self._end("its files were removed or replaced")
+            self.end("its files were removed or replaced")
 
-    def _end(self, why: str) -> None:
+    def end(self, why: str) -> None:
+        """End, and tell all clients why."""
+        self._is_told = True
         for client in list(self._clients):
             client.end(why)
         self._ended.set()
@@ -217,4 +222,7 @@ def run(listening: socket.socket, *, idle_seconds: float | None, still_ours: Cal
 
 
 async def _main(listening: socket.socket, idle_seconds: float | None, still_ours: Callable[[], bool]) -> None:
-    await Broker(idle_seconds).serve(listening, still_ours)
+    broker = Broker(idle_seconds)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, broker.end, "the broker was ended")
+    await broker.serve(listening, still_ours)

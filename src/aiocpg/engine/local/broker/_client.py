@@ -14,7 +14,7 @@ from aiocpg._events import Address
 from aiocpg._state.history import Record
 from aiocpg.engine._sequencer import Seat, Sequencer
 from aiocpg.engine.local import _wire
-from aiocpg.engine.local._wire import CLIENT_LIMITS, Frames, Hello, Kind, Refusal, Welcome, WireError
+from aiocpg.engine.local._wire import CLIENT_LIMITS, STRANGER_LIMITS, Frames, Hello, Kind, Refusal, Welcome, WireError
 from aiocpg.engine.local.broker._limits import Limits
 from aiocpg.errors import AlreadyJoinedError
 
@@ -67,10 +67,11 @@ class Client(asyncio.Protocol):
 
     def __init__(self, broker: Host) -> None:
         self._broker = broker
-        self._frames = Frames(CLIENT_LIMITS)
+        self._frames = Frames(STRANGER_LIMITS)
         self._outbox: deque[bytes] = deque()
         self._transport: asyncio.Transport
         self._is_known = False
+        self._is_asking = False
         self._is_full = False
         self._is_held = False
         self._timer: asyncio.TimerHandle | None = None
@@ -161,7 +162,7 @@ class Client(asyncio.Protocol):
             self._broker.sequencer.mcast(self.seat, body)
         elif self.seat is not None and kind == Kind.LEAVE:
             self._broker.leave(self)
-        elif self.seat is None and kind in (Kind.ASK_MEMBERS, Kind.ASK_GROUPS, Kind.PING):
+        elif self._is_asking and kind in (Kind.ASK_MEMBERS, Kind.ASK_GROUPS, Kind.PING):
             self._answer(kind, *_wire.read_token(body))
         else:
             raise WireError(f"a frame of kind {kind} where it does not belong")
@@ -172,6 +173,8 @@ class Client(asyncio.Protocol):
             return
         self.name = f"{NODEID}:{hello.pid}" + (f" in {hello.group!r}" if hello.group else "")
         self._is_known = True
+        self._is_asking = not hello.group
+        self._frames.limits = CLIENT_LIMITS
         self._stop_timer()
         self.put(_wire.welcome(Welcome(NODEID, _wire.MAX_MESSAGE_SIZE)))
         if not hello.group:
@@ -228,8 +231,16 @@ class Client(asyncio.Protocol):
         self._finish(_wire.refused(why, text))
 
     def end(self, why: str) -> None:
-        """Cut it off: what waits for it is thrown away, and the reason comes instead."""
-        self._finish(_wire.bye(why))
+        """
+        Cut it off: what waits for it is thrown away, and the reason comes instead.
+
+        A stranger is told nothing: an end before a word is what clients take for a broker that was going.
+        """
+        if self._is_known:
+            self._finish(_wire.bye(why))
+        else:
+            self.is_ending = True
+            self._transport.abort()
 
     def _finish(self, frame: bytes) -> None:
         if self.is_ending:
