@@ -1,5 +1,5 @@
 """
-The pytest plugin: fixtures with real Corosync clusters, and the daemons' logs in the report of a test that fails.
+The pytest plugin: fixtures with clusters, and the logs of real daemons in the report of a test that fails.
 
 pytest imports the plugins of all installed packages when it starts, also in projects whose tests have no cluster. So
 this file stands beside the package: importing a module in it would import the package first. ``aiocpg.testing`` is
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from aiocpg.testing import ClusterNode, CorosyncCluster
+    from aiocpg.testing import ClusterNode, CorosyncCluster, MemoryCluster
 
 _MARKER = "corosync(nodes=3, ...): the cluster of a test; takes the arguments of aiocpg.testing.CorosyncCluster by name"
 
@@ -38,6 +38,15 @@ def fresh_corosync_cluster(request: pytest.FixtureRequest) -> Iterator[CorosyncC
     """A running cluster of this test's own, as the ``corosync`` marker has it; gone after the test."""
     with closing(_started(_arguments(request))) as cluster:
         yield _kept(request, cluster)
+
+
+@pytest.fixture
+def memory_cluster() -> Iterator[MemoryCluster]:
+    """Three nodes inside this process, of this test's own: no daemon, and nothing to install."""
+    from aiocpg.testing import MemoryCluster  # noqa: PLC0415 - see above
+
+    with MemoryCluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

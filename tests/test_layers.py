@@ -74,12 +74,16 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "cli._input": "cli/test_send.py",
     "cli._options": "cli/test_running.py",
     "cli._output": "cli/test_running.py",
+    # The broker shows in what its clients get.
+    "engine.local.broker._client": "engine/local/broker/test_broker.py",
+    "engine.local.broker._limits": "engine/local/broker/test_broker.py",
     # What holds a cluster up shows in the cluster alone: namespaces, daemons, and that nothing is left of them.
     "testing._control": "testing/test_cluster.py",
     "testing._daemon": "testing/test_cluster.py",
     "testing._entrance": "testing/test_cluster.py",
     "testing._errors": "testing/test_cluster.py",
     "testing._keeper": "testing/test_ending.py",
+    "testing._memory_node": "testing/test_memory.py",
     "testing._node": "testing/test_cluster.py",
     "testing._sweep": "testing/test_ending.py",
     "testing._syscalls": "testing/test_cluster.py",

@@ -77,6 +77,26 @@ def report_of(done: subprocess.CompletedProcess[str], title: str) -> str:
     return rest.partition("\n___")[0]
 
 
+# -- Inside the process
+
+
+def test_memory_cluster_takes_no_daemon_and_is_new_each_time(run: Run) -> None:
+    """Nothing is found on the path; what one test does to its nodes the next one does not see."""
+    text = """
+        import asyncio
+        import pytest
+        @pytest.mark.parametrize("turn", range(2))
+        def test_it(memory_cluster, turn):
+            async def use():
+                async with memory_cluster.node(2).connect() as cpg, cpg.join("group") as group:
+                    assert group.me == (2, 1)
+            assert len(memory_cluster.nodes) == 3
+            asyncio.run(use())
+            memory_cluster.node(2).kill()
+        """
+    assert passed(run(text, prefix=("env", "PATH=/nowhere")), 2)
+
+
 # -- Which cluster
 
 

@@ -160,7 +160,8 @@ def test_leader_does_the_jobs_and_its_death_loses_none(three: CorosyncCluster, p
         worker.interrupt()
 
 
-def test_test_of_ones_own_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["test_partition", "test_split_brain"])
+def test_test_of_ones_own_passes(name: str, tmp_path: Path) -> None:
     """With pytest alone, away from our own configuration."""
     argv = [
         sys.executable,
@@ -169,7 +170,7 @@ def test_test_of_ones_own_passes(tmp_path: Path) -> None:
         "-W",
         "error",
         f"--rootdir={tmp_path}",
-        EXAMPLES / ("test_partition" + ".py"),
+        EXAMPLES / f"{name}.py",
     ]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert "1 passed" in done.stdout, done.stdout + done.stderr

@@ -95,10 +95,10 @@ class Sequencer:
         Raises:
             AlreadyJoinedError: The process is in the group.
         """
+        ring = self._rings[address.nodeid]
         seats = self._groups.setdefault(group, {})
         if address in seats:
             raise AlreadyJoinedError(group)
-        ring = self._rings[address.nodeid]
         seat = seats[address] = Seat(group, address, take)
         ring.seats.pop(group, None)
         take(ring.change)

@@ -159,7 +159,10 @@ class Broker:
     async def serve(self, listening: socket.socket, still_ours: Callable[[], bool]) -> None:
         """Serve until idle, told to end, or not where clients look any more."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: Client(self), sock=listening, backlog=self.limits.clients)
+        # asyncio takes the length of the queue for the number of sockets to accept at once, and when it has no
+        # descriptors for them it says so, and tries again later, that many times over.
+        server = await loop.create_unix_server(lambda: Client(self), sock=listening, backlog=1)
+        listening.listen(socket.SOMAXCONN)
         self._look(still_ours)
         self.wait_for_somebody()
         await self._until_over()

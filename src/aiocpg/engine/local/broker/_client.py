@@ -116,10 +116,12 @@ class Client(asyncio.Protocol):
     def resume_writing(self) -> None:
         """There is room again."""
         self._is_full = False
+        # Not now: asyncio calls this in the middle of a write, and ends a transport twice that is closed there.
+        asyncio.get_running_loop().call_soon(self._relieve)
+
+    def _relieve(self) -> None:
         self.flush()
         self._broker.relieved(self)
-        if not self.is_ending:
-            self._go_on()
 
     # -- In
 
@@ -212,8 +214,10 @@ class Client(asyncio.Protocol):
         outbox = self._outbox
         while outbox and not self._is_full and not self._transport.is_closing():
             self._transport.write(b"".join(self._some()))
-        if self.is_ending and not outbox and not self._transport.is_closing() and self.seat is None:
+        if self.is_ending and not outbox and not self._transport.is_closing():
             self._transport.close()
+        elif self._is_held and self._is_asking and not self.is_ending:
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def _some(self) -> list[bytes]:
         frames: list[bytes] = []
