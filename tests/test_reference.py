@@ -22,12 +22,28 @@ MAN_PAGES = Path("/usr/share/man/man3")
 
 CALL = re.compile(r"^cpg_(?P<name>\w+)(?P<page>\(3\)| \(no page\))$")
 CONSTANT = re.compile(r"`(?P<module>[a-z_][\w.]*)\.(?P<name>_?[A-Z][A-Z_]+)`")
-GRAIN = {"seconds": float, "bytes": int, "messages": int, "events": int, "calls": int, "listings": int, "buffers": int}
+GRAIN = {
+    "seconds": float,
+    "bytes": int,
+    "messages": int,
+    "events": int,
+    "calls": int,
+    "listings": int,
+    "brokers": int,
+    "buffers": int,
+}
 """Units that ``limits.md`` uses for what the source decides, and what a value in them is."""
 
 
-NO_LIMITS = {"engine.corosync._raw.DELIVER_INITIAL_TOTEM_CONF", "engine.corosync._listing.ALL_GROUPS"}
-"""Numbers that are names: a flag and a kind of libcpg's."""
+NO_LIMITS = {
+    "engine._sequencer.FIRST_SEQ",
+    "engine.corosync._listing.ALL_GROUPS",
+    "engine.corosync._raw.DELIVER_INITIAL_TOTEM_CONF",
+    "engine.local._wire.HEADER_SIZE",
+    "engine.local._wire.VERSION",
+    "engine.local.broker._client.NODEID",
+}
+"""Numbers that are names: a flag and a kind of libcpg's, and those of a ring, of a protocol, of a node."""
 
 
 class Limit(NamedTuple):

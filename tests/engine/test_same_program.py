@@ -37,7 +37,13 @@ def on_corosync(request: pytest.FixtureRequest) -> list[Connect]:
     return [node.connect for node in cluster.nodes]
 
 
-WORLDS = {"memory": in_memory, "corosync": on_corosync}
+def on_this_host(request: pytest.FixtureRequest) -> list[Connect]:
+    """A pid for each, at one broker."""
+    request.getfixturevalue("local_directory")
+    return [lambda pid=pid: aiocpg.connect(f"local://same-program?pid={pid}") for pid in (1, 2, 3)]
+
+
+WORLDS = {"memory": in_memory, "local": on_this_host, "corosync": on_corosync}
 
 
 @pytest.fixture(params=WORLDS.values(), ids=WORLDS.keys())

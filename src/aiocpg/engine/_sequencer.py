@@ -18,6 +18,12 @@ from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, R
 from aiocpg._state.history import Record
 from aiocpg.errors import AlreadyJoinedError
 
+MAX_MESSAGE_SIZE = 1_047_552
+"""Bytes of payload that a member of an embedded engine sends at the most, as with stock Corosync."""
+
+MAX_NATIVE_SIZE = 4 * 1024 * 1024
+"""Bytes where a message was asked to be sent natively, and so of any that comes."""
+
 FIRST_SEQ = 4
 """What the first ring is counted as. Corosync counts by fours."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from aiocpg import MessageTooBigError
 from aiocpg.engine._base import Engine
-from aiocpg.engine.local import _wire
+from aiocpg.engine._sequencer import MAX_NATIVE_SIZE
 from aiocpg.testing.conformance._member import Member
 from support.local_worlds import LocalWorld
 from support.running import until
@@ -45,7 +45,7 @@ async def test_prefix_of_many_is_taken_and_comes_back_whole(engine: Engine) -> N
 async def test_native_message_has_a_limit(engine: Engine) -> None:
     """A wider one; above it nothing is sent."""
     member = Member(await engine.join(b"group"))
-    await member.membership.mcast_native(bytes(_wire.MAX_NATIVE_SIZE))
+    await member.membership.mcast_native(bytes(MAX_NATIVE_SIZE))
     with pytest.raises(MessageTooBigError):
-        await member.membership.mcast_native(bytes(_wire.MAX_NATIVE_SIZE + 1))
-    await until(lambda: member.has(bytes(_wire.MAX_NATIVE_SIZE)))
+        await member.membership.mcast_native(bytes(MAX_NATIVE_SIZE + 1))
+    await until(lambda: member.has(bytes(MAX_NATIVE_SIZE)))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, RingChange, RingId
+from aiocpg._names import MAX_NAME_LENGTH
 from aiocpg.engine.local import _wire
 from aiocpg.engine.local._wire import (
     BROKER_LIMITS,
@@ -24,7 +25,7 @@ from aiocpg.engine.local._wire import (
 numbers = st.integers(0, 2**32 - 1)
 addresses = st.builds(Address, numbers, numbers)
 lists = st.lists(addresses, max_size=5).map(tuple)
-names = st.binary(min_size=1, max_size=_wire.MAX_NAME)
+names = st.binary(min_size=1, max_size=MAX_NAME_LENGTH)
 entries = st.lists(st.builds(MemberChange, addresses, st.sampled_from(Reason)), max_size=5).map(tuple)
 messages = st.tuples(addresses, st.binary(max_size=100))
 rings = st.builds(

@@ -8,6 +8,7 @@ from aiocpg._events import Address, RingChange
 from aiocpg._state.history import Record
 from aiocpg.engine._base import MAX_BYTES_PER_DRAIN, MAX_EVENTS_PER_DRAIN, Listener
 from aiocpg.engine._claims import Claim
+from aiocpg.engine._sequencer import MAX_NATIVE_SIZE
 from aiocpg.engine.local import _wire
 from aiocpg.engine.local._channel import Channel
 from aiocpg.errors import ConnectionLostError, GroupClosedError, MessageTooBigError
@@ -75,8 +76,8 @@ class LocalMembership:
         return self._is_sending_native
 
     async def mcast_native(self, data: bytes) -> None:
-        if len(data) > _wire.MAX_NATIVE_SIZE:
-            raise MessageTooBigError(len(data), _wire.MAX_NATIVE_SIZE)
+        if len(data) > MAX_NATIVE_SIZE:
+            raise MessageTooBigError(len(data), MAX_NATIVE_SIZE)
         await self._channel.send_all(_wire.mcast_header(len(data)), data)
         self._is_sending_native = True
         await self._channel.until_flushed()

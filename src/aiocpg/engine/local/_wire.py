@@ -15,18 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, RingChange, RingId
+from aiocpg._names import MAX_NAME_LENGTH
 from aiocpg._state.history import Record
+from aiocpg.engine._sequencer import MAX_NATIVE_SIZE
 
 VERSION = 1
 """Of the protocol. A broker refuses clients of another one."""
-
-MAX_MESSAGE_SIZE = 1_047_552
-"""Bytes of payload, as with stock Corosync."""
-
-MAX_NATIVE_SIZE = 4 * 1024 * 1024
-"""Bytes of a message that was asked to be sent natively, and so of any that comes."""
-
-MAX_NAME = 127
 
 _MAGIC = b"aiocpg"
 _HEADER = struct.Struct("<IB")
@@ -70,10 +64,10 @@ _TEXT = 1024
 _LISTS = 4 * 1024 * 1024
 
 CLIENT_LIMITS: Mapping[int, int] = {
-    Kind.HELLO: _HELLO.size + MAX_NAME,
+    Kind.HELLO: _HELLO.size + MAX_NAME_LENGTH,
     Kind.MCAST: MAX_NATIVE_SIZE,
     Kind.LEAVE: 0,
-    Kind.ASK_MEMBERS: _TOKEN.size + MAX_NAME,
+    Kind.ASK_MEMBERS: _TOKEN.size + MAX_NAME_LENGTH,
     Kind.ASK_GROUPS: _TOKEN.size,
     Kind.PING: _TOKEN.size,
 }
@@ -203,7 +197,7 @@ def read_hello(body: bytes) -> Hello:
     group = body[_HELLO.size :]
     if magic != _MAGIC:
         raise WireError("a HELLO without its beginning")
-    if version == VERSION and (joins != bool(group) or not pid or len(group) > MAX_NAME):
+    if version == VERSION and (joins != bool(group) or not pid or len(group) > MAX_NAME_LENGTH):
         raise WireError("a HELLO that contradicts itself")
     return Hello(pid, group, version)
 

@@ -12,6 +12,7 @@ import anyio.lowlevel
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._loop import LoopPort
 from aiocpg.engine._base import RingListener
+from aiocpg.engine._sequencer import MAX_MESSAGE_SIZE
 from aiocpg.engine._url import Place, place_in
 from aiocpg.engine.memory._loops import LOCK
 from aiocpg.engine.memory._membership import MemoryMembership
@@ -20,9 +21,6 @@ from aiocpg.engine.memory._worlds import find_world
 from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, ConnectionLostError, CPGError, UsageError
 
 T = TypeVar("T")
-
-MAX_MESSAGE_SIZE = 1_047_552
-"""Bytes of a message, as with stock Corosync."""
 
 
 class MemoryEngine:

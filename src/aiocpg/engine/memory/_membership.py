@@ -8,16 +8,13 @@ from typing import Protocol, TypeVar
 from aiocpg._events import Address
 from aiocpg._state.history import Record
 from aiocpg.engine._base import Listener
-from aiocpg.engine._sequencer import Seat
+from aiocpg.engine._sequencer import MAX_NATIVE_SIZE, Seat
 from aiocpg.engine.memory._backlog import MOST_UNDRAINED, Backlog
 from aiocpg.engine.memory._loops import LOCK, Loop
 from aiocpg.engine.memory._world import Node, World
 from aiocpg.errors import ConnectionLostError, CPGError, GroupClosedError, MessageTooBigError
 
 T = TypeVar("T")
-
-MAX_NATIVE_SIZE = 4 * 1024 * 1024
-"""Bytes of a message sent with ``native=True``, as in ``local://``."""
 
 
 class Owner(Protocol):

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from aiocpg._events import Address
 from aiocpg._state.history import Record
-from aiocpg.engine._sequencer import Seat, Sequencer
+from aiocpg.engine._sequencer import MAX_MESSAGE_SIZE, Seat, Sequencer
 from aiocpg.engine.local import _wire
 from aiocpg.engine.local._wire import CLIENT_LIMITS, STRANGER_LIMITS, Frames, Hello, Kind, Refusal, Welcome, WireError
 from aiocpg.engine.local.broker._limits import Limits
@@ -178,7 +178,7 @@ class Client(asyncio.Protocol):
         self._is_asking = not hello.group
         self._frames.limits = CLIENT_LIMITS
         self._stop_timer()
-        self.put(_wire.welcome(Welcome(NODEID, _wire.MAX_MESSAGE_SIZE)))
+        self.put(_wire.welcome(Welcome(NODEID, MAX_MESSAGE_SIZE)))
         if not hello.group:
             self.put(_wire.record(self._broker.sequencer.ring(NODEID)))
             return
