@@ -21,6 +21,8 @@ from faults.crowd import Crowd, has_ended
 from faults.cycling import Footprint, cycle
 from faults.everything import DEATHS, all_lost, busy_calls, going_well, iterators
 from faults.flooding import FLOODS, Flood, flood_past_a_slow_reader
+from faults.fuzzing import fuzz
+from faults.test_fuzz import MOST_MORE
 from faults.walk.checker import Summary
 from faults.walk.schedule import nodes_of
 from faults.walk.trying import walk_and_check
@@ -116,6 +118,15 @@ async def test_crowd_of_fifty_reads_one_order_while_members_are_killed_for_a_min
     for name, value in told._asdict().items():
         measured(name, value, "")
     assert told.brokers == 1
+
+
+@pytest.mark.usefixtures("local_directory")
+async def test_honest_clients_do_not_notice_a_million_hostile_frames(seed: int, measured: Measured) -> None:
+    """See test_fuzz.py."""
+    told = await fuzz(1_000_000, seed)
+    for name, value in told._asdict().items():
+        measured(name, value, "")
+    assert told.rss_after - told.rss_before < MOST_MORE
 
 
 def come_back(node: ClusterNode) -> None:
