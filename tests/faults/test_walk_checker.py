@@ -101,20 +101,46 @@ def test_a_joiner_on_a_node_that_has_just_come_back_may_miss_messages() -> None:
 
 def test_who_was_away_unannounced_is_known_by_the_logs() -> None:
     """A daemon that returns over several short rings is told nothing of it; its log tells."""
-    world = Imagined(3)
-    world.form([[1], [2, 3]])
+    world = away_untold()
     for _ in range(3):
         world.send(2)
-    world.form([[1, 2, 3]], deaf=1)
+    come_back(world, deaf=1)
+    with pytest.raises(Violation):
+        check(world.histories)
+    assert check(world.histories, {1: formed(LOG)}).unannounced == 2
+
+
+def test_who_was_away_unannounced_may_find_another_member_with_the_same_address() -> None:
+    """In walks all members are of one process, and have its number."""
+    world = away_untold()
+    world.leave(2)
+    world.join(2)
+    world.send(2)
+    come_back(world)
+    world.leave(2)
+    with pytest.raises(Violation):
+        check(world.histories)
+    assert check(world.histories, {1: formed(LOG)}).unannounced == 2
+
+
+def away_untold() -> Imagined:
+    """Return a cluster whose node 1 is alone, see :func:`come_back`."""
+    world = Imagined(3)
+    for node in (1, 2, 3):
+        world.send(node)
+    world.form([[1], [2, 3]])
+    return world
+
+
+def come_back(world: Imagined, deaf: int = 0) -> None:
+    """Let node 1 come back, and its history say nothing of where it was."""
+    world.form([[1, 2, 3]], deaf=deaf)
     for node in (1, 2, 3, 1, 2, 3):
         world.send(node)
     away = world.histories[0]
     rings = [at for at, record in enumerate(away.records) if isinstance(record, Ring)]
     del away.records[rings[1] : rings[2]]  # the ring on which it was alone
     away.records = renumbered([record for record in away.records if not is_by_ring(record)])
-    with pytest.raises(Violation):
-        check(world.histories)
-    assert check(world.histories, {1: formed(LOG)}).unannounced == 2
 
 
 LOG = """\

@@ -75,7 +75,7 @@ def _check(histories: Sequence[History], logs: Logs) -> Summary:
     rings: dict[RingId, list[Stay]] = defaultdict(list)
     for history in histories:
         alone.check(history, lives[history.incarnation], known)
-        reasons.check(history, known)
+        reasons.check(history, lives[history.incarnation], known)
         for stay in lives[history.incarnation]:
             rings[stay.ring.ring_id].append(stay)
     alone.check_nodes(histories)

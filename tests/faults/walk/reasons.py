@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiocpg import Address, Reason
 from faults.walk.pairs import Violation
 from faults.walk.records import Delivery, End, History, Record, Ring, Seen
-from faults.walk.stays import BY_RING
+from faults.walk.stays import BY_RING, Stay
 
 ALLOWED: Mapping[End, frozenset[Reason]] = {
     "left": frozenset({Reason.LEAVE, Reason.NODEDOWN}),
@@ -21,9 +21,9 @@ ALLOWED: Mapping[End, frozenset[Reason]] = {
 COMING = frozenset({Reason.JOIN, Reason.NODEUP})
 
 
-def check(history: History, known: Mapping[int, History]) -> None:
+def check(history: History, own: Iterable[Stay], known: Mapping[int, History]) -> None:
     """
-    Check the views of one history.
+    Check the views of one history, which is cut into these stays.
 
     Raises:
         Violation: A view does not follow from the one before, or a reason is wrong.
@@ -32,9 +32,12 @@ def check(history: History, known: Mapping[int, History]) -> None:
     fresh = False
     present: dict[Address, set[int]] = {}
     before_ring = views_before_rings(history.records)
+    unannounced = {stay.ring: stay.unannounced for stay in own}
     for record in history.records:
         if isinstance(record, Ring):
             fresh = True
+            # A process of a node that was away untold may be another one now, with the same address.
+            present = {one: lives for one, lives in present.items() if one.nodeid not in unannounced[record]}
         elif isinstance(record, Delivery):
             fresh = False
             _check_present(history, record, members or ())
