@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 
 import pytest
@@ -178,26 +178,137 @@ def test_a_killed_daemon_is_not_seen_as_procdown_when_no_ring_changes() -> None:
         check(killed_and_seen_as_procdown(at_a_ring_change=False))
 
 
-def ghostly(view: Callable[[Seen], Seen]) -> Sequence[History]:
-    """Return histories in which node 1, alone, has seen somebody of another node come and go."""
-    world = Imagined(2)
-    world.form([[1], [2]])
-    alone = world.histories[0].records
-    last = alone[-1]
-    assert isinstance(last, Seen)
-    ghost = Address(2, PID)
-    came = last._replace(members=(*last.members, ghost), joined=((ghost, Reason.NODEUP),), left=())
-    alone += [view(came), last._replace(left=((ghost, Reason.PROCDOWN),))]
-    world.histories[0].records = renumbered(alone)
+def haunted() -> Imagined:
+    """Return a cluster whose node 1 is on a ring with node 2, and has the member of node 3 listed."""
+    world = Imagined(3)
+    world.form([[1], [2, 3]])
+    world.form([[1, 2], [3]], ghosts={1: 3})
+    return world
+
+
+def with_all_sending(world: Imagined) -> Sequence[History]:
+    """Have each member send, and return what they have seen."""
+    for node in (1, 2, 3) * 2:
+        world.send(node)
     return world.histories
 
 
 def test_a_ghost_is_counted_when_a_view_lists_a_node_that_is_not_there() -> None:
     """A fault of Corosync, which its next ring mends."""
-    assert check(ghostly(lambda view: view)).ghosts == 1
+    world = haunted()
+    world.form([[1], [2], [3]])
+    summary = check(world.histories)
+    assert (summary.ghosts, summary.risen) == (1, 0)
 
 
 def test_a_ghost_is_no_excuse_for_a_member_that_is_lost_in_its_view() -> None:
     """Only what is not there may come and go like that."""
+    histories = haunted().histories
+    view = histories[0].records.pop()
+    assert isinstance(view, Seen)
+    histories[0].records.append(view._replace(members=view.members[1:]))
     with pytest.raises(Violation):
-        check(ghostly(lambda view: view._replace(members=view.members[1:])))
+        check(histories)
+
+
+def test_a_ghost_that_loses_its_place_without_a_word_is_rejected() -> None:
+    """It goes with PROCDOWN, or stays."""
+    world = haunted()
+    world.form([[1], [2], [3]])
+    last = world.histories[0].records.pop()
+    assert isinstance(last, Seen)
+    world.histories[0].records.append(last._replace(left=last.left[:1]))
+    with pytest.raises(Violation, match="have not gone"):
+        check(world.histories)
+
+
+def test_a_ghost_rises_when_its_node_comes_before_it_has_gone() -> None:
+    """Corosync tells node 1 nothing: its daemon has listed the member already. Its view tells what is true."""
+    world = haunted()
+    world.form([[1, 2, 3]])
+    view = world.histories[0].records[-1]
+    assert isinstance(view, Seen)
+    assert (view.left, view.joined) == (((Address(3, PID), Reason.NODEDOWN),), ((Address(3, PID), Reason.NODEUP),))
+    summary = check(with_all_sending(world))
+    assert (summary.ghosts, summary.risen) == (1, 1)
+
+
+def test_a_ghost_that_rises_without_a_word_is_rejected() -> None:
+    """It was on another ring, and who trusts its views must be told."""
+    world = haunted()
+    world.form([[1, 2, 3]])
+    world.histories[0].records.pop()
+    world.send(3)
+    world.histories[0].records = renumbered(world.histories[0].records)
+    with pytest.raises(Violation, match="of one who is no member"):
+        check(world.histories)
+
+
+def test_a_ghost_rises_when_others_come_with_it() -> None:
+    """All of them are in one view."""
+    world = Imagined(3)
+    world.form([[1], [2, 3]])
+    world.form([[1], [2, 3]], ghosts={1: 3})
+    world.form([[1, 2, 3]])
+    assert check(with_all_sending(world)).risen == 1
+
+
+def test_a_ghost_that_rises_is_a_node_that_is_met() -> None:
+    """What a merge may cost, it may cost here."""
+    world = haunted()
+    world.form([[1, 2, 3]], deaf=1)
+    assert check(with_all_sending(world)).missed == 4  # 1 and 2 one of 3's, and 3 one of each
+
+
+def test_a_ghost_is_listed_for_a_member_that_joins_on_its_node() -> None:
+    """The daemon has it listed, whoever asks; it rises for this member too."""
+    world = haunted()
+    world.leave(1)
+    world.join(1)
+    world.form([[1, 2, 3]])
+    summary = check(with_all_sending(world))
+    assert (summary.ghosts, summary.risen) == (2, 1)
+
+
+def test_a_message_of_a_ghost_is_rejected_when_its_node_is_not_on_the_ring() -> None:
+    """Corosync holds messages back until its services have agreed on a ring."""
+    world = haunted()
+    world.form([[1, 2, 3]])
+    world.send(3)
+    one = world.histories[0]
+    early = one.records.pop()
+    one.records.insert(-2, early)  # before the ring
+    one.records = renumbered(one.records)
+    with pytest.raises(Violation, match="of one who is no member"):
+        check(world.histories)
+
+
+def test_a_member_that_comes_untold_is_rejected_when_it_was_no_ghost() -> None:
+    """Its node is on the ring; that does not make it a member."""
+    world = Imagined(2)
+    world.form([[1], [2]])
+    world.form([[1, 2]])
+    world.histories[0].records.pop()
+    world.send(2)
+    world.histories[0].records = renumbered(world.histories[0].records)
+    with pytest.raises(Violation, match="of one who is no member"):
+        check(world.histories)
+
+
+def test_a_hole_is_rejected_behind_a_ghost_that_has_risen() -> None:
+    """From its first message on it is a member like any other."""
+    world = haunted()
+    world.form([[1, 2, 3]])
+    for _ in range(3):
+        world.send(3)
+    del world.histories[0].records[-2]
+    world.histories[0].records = renumbered(world.histories[0].records)
+    with pytest.raises(Violation, match="after number"):
+        check(world.histories)
+
+
+def test_a_member_is_accepted_when_it_was_lost_before_it_saw_anything() -> None:
+    """There is nothing to check."""
+    world = Imagined(2)
+    world.histories.append(History(3, Address(2, PID), "killed"))
+    assert check(world.histories).rings == 1

@@ -57,6 +57,22 @@ def test_messages_are_numbered_from_the_join_and_stand_in_their_view(member: His
     assert member.position == 2
 
 
+def test_message_of_no_member_stands_in_the_view_like_any_other(member: History) -> None:
+    """Corosync asks whether it knows a process of the sender's node in the group, not whether it knows the sender."""
+    stranger = Address(2, 11)
+    [event] = member.take([(stranger, b"a")])
+    assert event == Message(b"group", stranger, b"a", 1, FIRST_VIEW)
+    assert stranger not in event.view.members
+
+
+def test_ghost_is_told_to_have_come_when_its_node_is_on_the_ring(history: History) -> None:
+    """No change reports it; the ring alone shows that it was away, in a view behind it."""
+    alone, both = RingChange(RingId(1, 4), (1,)), RingChange(RingId(1, 8), (1, 2))
+    history.take([JOIN, alone])
+    came = View(b"group", (ME, OTHER), {OTHER: Reason.NODEUP}, {OTHER: Reason.NODEDOWN}, both.ring_id, 2, 0)
+    assert history.take([both, (OTHER, b"a")]) == [both, came, Message(b"group", OTHER, b"a", 1, came)]
+
+
 def test_view_says_how_many_messages_stand_before_it(member: History) -> None:
     """Its position is that of the last message before it."""
     gone = ConfigurationChange(b"group", (ME,), (), (MemberChange(OTHER, Reason.PROCDOWN),))

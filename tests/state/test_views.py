@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocpg import Address, ConfigurationChange, MemberChange, Reason, RingId, View
+from aiocpg import Address, ConfigurationChange, MemberChange, Reason, RingChange, RingId, View
 from aiocpg._state.views import NO_RING, ViewFolder
 
 A, B, C, D = (Address(nodeid, 10) for nodeid in (1, 2, 3, 4))
 RING, NEXT_RING = RingId(1, 4), RingId(1, 8)
+ALL = (1, 2, 3, 4)
 
 Who = dict[Address, Reason]
 
@@ -27,7 +28,7 @@ def folder() -> ViewFolder:
     """A folder for a group of A and B, in its first view."""
     folder = ViewFolder(b"group")
     folder.change(change((A, B), {A: Reason.JOIN}), 0)
-    folder.ring(RING, 0)
+    folder.ring(RingChange(RING, ALL), 0)
     return folder
 
 
@@ -37,14 +38,14 @@ def test_first_view_is_held_until_the_ring_is_known() -> None:
     assert folder.change(change((A,), {A: Reason.JOIN}), 0) is None
     assert folder.is_pending
     assert folder.view is None
-    assert folder.ring(RING, 0) == View(b"group", (A,), {A: Reason.JOIN}, {}, RING, 1, 0)
+    assert folder.ring(RingChange(RING, ALL), 0) == View(b"group", (A,), {A: Reason.JOIN}, {}, RING, 1, 0)
     assert not folder.is_pending
 
 
 def test_first_view_comes_at_once_when_the_ring_was_known_before() -> None:
     """Another group's change may have told the ring already."""
     folder = ViewFolder(b"group")
-    assert folder.ring(RING, 0) is None
+    assert folder.ring(RingChange(RING, ALL), 0) is None
     assert folder.change(change((A,), {A: Reason.JOIN}), 0) == View(b"group", (A,), {A: Reason.JOIN}, {}, RING, 1, 0)
 
 
@@ -79,13 +80,13 @@ def test_ring_change_is_folded_into_one_view(folder: ViewFolder) -> None:
     assert folder.change(change((A,), left={B: Reason.NODEDOWN}), 5) is None
     assert folder.change(change((A, C, D), {C: Reason.NODEUP, D: Reason.NODEUP}), 5) is None
     assert folder.change(change((A, C), left={D: Reason.PROCDOWN}), 5) is None
-    view = folder.ring(NEXT_RING, 5)
+    view = folder.ring(RingChange(NEXT_RING, ALL), 5)
     assert view == View(b"group", (A, C), {C: Reason.NODEUP}, {B: Reason.NODEDOWN}, NEXT_RING, 2, 5)
 
 
 def test_ring_change_that_does_not_touch_the_group_makes_no_view(folder: ViewFolder) -> None:
     """The next view names the new ring."""
-    assert folder.ring(NEXT_RING, 5) is None
+    assert folder.ring(RingChange(NEXT_RING, ALL), 5) is None
     view = folder.change(change((A, B, C), {C: Reason.JOIN}), 6)
     assert view is not None
     assert (view.ring_id, view.number) == (NEXT_RING, 2)
@@ -95,7 +96,7 @@ def test_who_left_and_came_back_is_in_both(folder: ViewFolder) -> None:
     """Its history parted from ours, although the members are the same as before."""
     folder.change(change((A,), left={B: Reason.NODEDOWN}), 5)
     folder.change(change((A, B), {B: Reason.NODEUP}), 5)
-    view = folder.ring(NEXT_RING, 5)
+    view = folder.ring(RingChange(NEXT_RING, ALL), 5)
     assert view == View(b"group", (A, B), {B: Reason.NODEUP}, {B: Reason.NODEDOWN}, NEXT_RING, 2, 5)
     assert view.stayed == (A,)
 
@@ -104,7 +105,7 @@ def test_who_came_and_went_within_the_change_is_in_neither(folder: ViewFolder) -
     """Nobody ever shared a view with it."""
     folder.change(change((A, B, C), {C: Reason.NODEUP}), 5)
     folder.change(change((A, B), left={C: Reason.PROCDOWN}), 5)
-    assert folder.ring(NEXT_RING, 5) is None
+    assert folder.ring(RingChange(NEXT_RING, ALL), 5) is None
 
 
 def test_unknown_process_that_left_is_not_named(folder: ViewFolder) -> None:
@@ -119,8 +120,56 @@ def test_plain_change_during_a_ring_change_waits_for_the_ring(folder: ViewFolder
     """A pending change takes everything up to its ring."""
     folder.change(change((A,), left={B: Reason.NODEDOWN}), 5)
     assert folder.change(change((A, C), {C: Reason.JOIN}), 5) is None
-    view = folder.ring(NEXT_RING, 5)
+    view = folder.ring(RingChange(NEXT_RING, ALL), 5)
     assert view == View(b"group", (A, C), {C: Reason.JOIN}, {B: Reason.NODEDOWN}, NEXT_RING, 2, 5)
+
+
+@pytest.fixture
+def haunted() -> ViewFolder:
+    """A folder for a group of A, whose node is alone on its ring, and of C, a ghost."""
+    folder = ViewFolder(b"group")
+    folder.ring(RingChange(RING, (1,)), 0)
+    folder.change(change((A,), {A: Reason.JOIN}), 0)
+    folder.change(change((A, C), {C: Reason.NODEUP}), 3)
+    folder.ring(RingChange(RingId(1, 6), (1,)), 3)
+    return folder
+
+
+def test_a_ghost_has_left_and_come_back_when_its_node_is_on_the_next_ring(haunted: ViewFolder) -> None:
+    """Corosync says nothing, for it has listed it already; its history was never ours all the same."""
+    view = haunted.ring(RingChange(NEXT_RING, (1, 3)), 5)
+    assert view == View(b"group", (A, C), {C: Reason.NODEUP}, {C: Reason.NODEDOWN}, NEXT_RING, 3, 5)
+    assert view.stayed == (A,)
+
+
+def test_a_ghost_has_come_back_when_others_come_with_it(haunted: ViewFolder) -> None:
+    """Corosync names the others only."""
+    haunted.change(change((A, B, C), {B: Reason.NODEUP}), 5)
+    view = haunted.ring(RingChange(NEXT_RING, (1, 2, 3)), 5)
+    came = {B: Reason.NODEUP, C: Reason.NODEUP}
+    assert view == View(b"group", (A, B, C), came, {C: Reason.NODEDOWN}, NEXT_RING, 3, 5)
+
+
+def test_a_ghost_goes_as_corosync_says_when_its_process_is_not_there(haunted: ViewFolder) -> None:
+    """Its node is on the ring, and found to have no such process any more."""
+    view = haunted.change(change((A,), left={C: Reason.PROCDOWN}), 5)
+    assert view is not None
+    assert (view.members, dict(view.left)) == ((A,), {C: Reason.PROCDOWN})
+    assert haunted.ring(RingChange(NEXT_RING, (1, 3)), 5) is None
+
+
+def test_a_ghost_is_as_corosync_says_when_another_process_is_there_instead(haunted: ViewFolder) -> None:
+    """The change tells of both, and the ring adds nothing."""
+    other = Address(3, 11)
+    haunted.change(change((A, C, other), {other: Reason.NODEUP}), 5)
+    haunted.change(change((A, other), left={C: Reason.PROCDOWN}), 5)
+    view = haunted.ring(RingChange(NEXT_RING, (1, 3)), 5)
+    assert view == View(b"group", (A, other), {other: Reason.NODEUP}, {C: Reason.PROCDOWN}, NEXT_RING, 3, 5)
+
+
+def test_a_ghost_stays_one_when_its_node_is_not_on_the_next_ring_either(haunted: ViewFolder) -> None:
+    """Nothing is known that Corosync has not said."""
+    assert haunted.ring(RingChange(NEXT_RING, (1, 2)), 5) is None
 
 
 @st.composite
@@ -143,12 +192,12 @@ def test_views_of_any_history_follow_from_one_another(rings: list[list[Configura
     """Each view is the one before it, without who left, with who joined; its number is one more."""
     folder = ViewFolder(b"group")
     folder.change(change((A,), {A: Reason.JOIN}), 0)
-    before = folder.ring(RING, 0)
+    before = folder.ring(RingChange(RING, ALL), 0)
     assert before is not None
     for number, changes in enumerate(rings):
         for one in changes:
             assert folder.change(one, 0) is None or not (one.joined or one.left)
-        view = folder.ring(RingId(1, 100 + number), 0)
+        view = folder.ring(RingChange(RingId(1, 100 + number), ALL), 0)
         if view is None:
             assert changes[-1].members == before.members
             continue

@@ -113,7 +113,7 @@ class History:
         self.members = change.members
         events.append(change)
         if joins_us and self.ring is not None:
-            self._views.ring(self.ring.ring_id, self.position)
+            self._views.ring(self.ring, self.position)
             events.append(self.ring)
         self._append(events, self._views.change(change, self.position))
         self._look_for_us(change, events)
@@ -132,7 +132,7 @@ class History:
         self.ring = change
         if self.phase is Phase.MEMBER:
             events.append(change)
-            self._append(events, self._views.ring(change.ring_id, self.position))
+            self._append(events, self._views.ring(change, self.position))
 
     def _append(self, events: list[Event], view: View | None) -> None:
         if view is not None:

@@ -6,13 +6,17 @@ who came (NODEUP), one for each process that died meanwhile (PROCDOWN), and at t
 in between (exec/cpg.c). A node that was away sees everybody leave and come back. Acting on each of these is wrong, so
 they are folded into one view when the ring arrives. A plain join, leave or death is a view of its own: no ring
 follows it.
+
+One thing libcpg does not report. After a merge that broke off, Corosync 3.1 lists processes whose node is not on the
+ring: ghosts. When such a node is on the next ring, its processes stay listed without a word, although their history was
+never ours. That the ring tells: who was listed without its node, and is listed with it now, has left and come back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, RingId, View
+from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, RingChange, RingId, View
 
 _RING_REASONS = frozenset({Reason.NODEDOWN, Reason.NODEUP})
 
@@ -25,7 +29,7 @@ class ViewFolder:
 
     def __init__(self, group: bytes) -> None:
         self._group = group
-        self._ring: RingId | None = None
+        self._ring: RingChange | None = None
         self._number = 0
         self._members: tuple[Address, ...] = ()
         self._change: _Change | None = None
@@ -35,15 +39,24 @@ class ViewFolder:
         """Take a configuration change; a view, where it is one by itself."""
         pending = self._change
         if pending is None:
-            pending = self._change = _Change(frozenset(self._members))
+            pending = self._change = _Change(self._members)
         pending.add(change)
         waits_for_ring = self._ring is None or pending.by_ring
         return None if waits_for_ring else self.close(position)
 
-    def ring(self, ring_id: RingId, position: int) -> View | None:
+    def ring(self, ring: RingChange, position: int) -> View | None:
         """Take a new ring, which ends the change that is pending."""
-        self._ring = ring_id
+        before, self._ring = self._ring, ring
+        risen = () if before is None else self._risen(before, ring)
+        if risen:
+            self._change = self._change or _Change(self._members)
+            self._change.add_risen(risen)
         return self.close(position)
+
+    def _risen(self, before: RingChange, now: RingChange) -> tuple[Address, ...]:
+        """Members whose node was not on the ring before, although they were listed there, and is on this one."""
+        came = set(now.nodes).difference(before.nodes)
+        return tuple(member for member in self._members if member.nodeid in came)
 
     def close(self, position: int) -> View | None:
         """End the pending change, if any; a message is about to come."""
@@ -55,8 +68,8 @@ class ViewFolder:
             return None
         self._members = change.members
         self._number += 1
-        ring = self._ring or NO_RING
-        self.view = View(self._group, change.members, joined, left, ring, self._number, position)
+        ring_id = self._ring.ring_id if self._ring else NO_RING
+        self.view = View(self._group, change.members, joined, left, ring_id, self._number, position)
         return self.view
 
     def break_off(self) -> None:
@@ -74,17 +87,23 @@ class ViewFolder:
 class _Change:
     """The changes since the last view."""
 
-    def __init__(self, before: frozenset[Address]) -> None:
-        self._before = before
+    def __init__(self, members: tuple[Address, ...]) -> None:
+        self._before = frozenset(members)
         self._joined: dict[Address, Reason] = {}
         self._left: dict[Address, Reason] = {}
-        self.members: tuple[Address, ...] = ()
+        self.members = members
         self.by_ring = False
 
     def add(self, change: ConfigurationChange) -> None:
         self._note(self._left, change.left)
         self._note(self._joined, change.joined)
         self.members = change.members
+
+    def add_risen(self, ghosts: Sequence[Address]) -> None:
+        """Members whose coming nobody reported: they have left and come back, unless the change says what they did."""
+        for ghost in ghosts:
+            if ghost in self.members and ghost not in self._joined:
+                self._left[ghost], self._joined[ghost] = Reason.NODEDOWN, Reason.NODEUP
 
     def _note(self, changes: dict[Address, Reason], entries: Sequence[MemberChange]) -> None:
         for address, reason in entries:

@@ -43,6 +43,8 @@ class Summary(NamedTuple):
     """Messages missed by members that joined on such a ring."""
     ghosts: int = 0
     """Members that were listed although their node was not there."""
+    risen: int = 0
+    """Ghosts whose node came before they had gone."""
     unannounced: int = 0
     """Nodes that had been away from a member's node, and no view told it."""
 
@@ -65,7 +67,9 @@ def check(histories: Sequence[History], logs: Logs = MappingProxyType({})) -> Su
     alone.check_counting(histories)
     real = [without_ghosts(history) for history in histories]
     summary = _check([history for history, _ in real], logs)
-    return summary._replace(ghosts=sum(count for _, count in real))
+    return summary._replace(
+        ghosts=sum(ghosts.listed for _, ghosts in real), risen=sum(ghosts.risen for _, ghosts in real)
+    )
 
 
 def _check(histories: Sequence[History], logs: Logs) -> Summary:

@@ -2,13 +2,14 @@
 A cluster that keeps every promise, to make histories that the checker must accept. Pure: it has no daemons.
 
 What it delivers, it delivers to all on a ring at once. Rings part and meet by :meth:`Imagined.form`; who meets may miss
-the first messages of each node it meets, as with Corosync.
+the first messages of each node it meets, and may be shown ghosts, as with Corosync.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from aiocpg import Address, Reason, RingId
 from faults.walk.records import Content, Delivery, End, History, Receipt, Record, Ring, Seen
@@ -31,6 +32,7 @@ class Imagined:
         self._rings: dict[int, Ring] = {}
         self._lives: dict[int, History] = {}
         self._deaf: dict[tuple[int, int], int] = {}
+        self._ghosts: dict[int, Address] = {}
         self.histories: list[History] = []
         self.form([self._alive])
         for node in sorted(self._alive):
@@ -89,6 +91,7 @@ class Imagined:
         """Have a node's daemon crash; the others on its ring form one without it."""
         if node in self._lives:
             self._lives.pop(node).end = "killed"
+        self._ghosts.pop(node, None)
         rest = set(self._rings[node].nodes) - {node}
         self._alive.discard(node)
         self.form([rest] if rest else [])
@@ -99,9 +102,19 @@ class Imagined:
         self._seq += 4
         self._rings[node] = Ring(RingId(node, self._seq), (node,))
 
-    def form(self, sides: Iterable[Collection[int]], deaf: int = 0) -> None:
-        """Have each of these sides form a ring; who meets another there misses so many of its first messages."""
+    def form(
+        self, sides: Iterable[Collection[int]], deaf: int = 0, ghosts: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
+        """
+        Have each of these sides form a ring.
+
+        Args:
+            sides: Their nodes.
+            deaf: Who meets another misses so many of its first messages.
+            ghosts: Node -> a node of another side, whose member it lists until the next ring.
+        """
         self._seq += 4
+        haunted = {node: self._lives[other].me for node, other in ghosts.items() if other in self._lives}
         for side in sides:
             ring = Ring(RingId(min(side), self._seq), tuple(sorted(side)))
             before = {node: self._with(node) & set(side) for node in side}
@@ -109,18 +122,31 @@ class Imagined:
             for node in sorted(side):
                 self._rings[node] = ring
                 self._deaf |= {(node, other): deaf for other in side if other not in before[node]}
-            for node in sorted(set(side) & self._lives.keys()):
-                self._lives[node].records.append(ring)
-                self._see(node, _because(Reason.NODEUP, set(side) - before[node], self._lives), self._gone(node, old))
+            for node in sorted(side):
+                self._arrive(node, set(side) - before[node], old[node], haunted.get(node))
+
+    def _arrive(self, node: int, met: set[int], old: set[int], ghost: Address | None) -> None:
+        """Have a node come to its ring; the ghost that it listed goes, rises or is listed again."""
+        laid = self._ghosts.pop(node, None)
+        if ghost:
+            self._ghosts[node] = ghost
+        if node in self._lives:
+            self._lives[node].records.append(self._rings[node])
+            came, gone = dict(_because(Reason.NODEUP, met, self._lives)), self._gone(node, old)
+            if laid and laid == ghost:
+                del gone[laid]
+            elif laid and laid not in came:
+                gone[laid] = Reason.PROCDOWN
+            came |= {ghost: Reason.NODEUP} if ghost and ghost != laid else {}
+            self._see(node, tuple(sorted(came.items())), tuple(gone.items()))
 
     def _with(self, node: int) -> set[int]:
         ring = self._rings.get(node)
         return {node} if ring is None else set(ring.nodes)
 
-    def _gone(self, node: int, old: dict[int, set[int]]) -> tuple[tuple[Address, Reason], ...]:
-        listed = _members(self._lives[node])
-        here = set(self._rings[node].nodes) & old[node]
-        return tuple((member, Reason.NODEDOWN) for member in listed if member.nodeid not in here)
+    def _gone(self, node: int, old: set[int]) -> dict[Address, Reason]:
+        here = set(self._rings[node].nodes) & old
+        return {member: Reason.NODEDOWN for member in _members(self._lives[node]) if member.nodeid not in here}
 
     def _on_ring_of(self, node: int) -> list[int]:
         return [other for other in self._rings[node].nodes if other in self._lives]
@@ -138,6 +164,7 @@ class Imagined:
         members = {self._lives[other].me for other in self._on_ring_of(node)} - {
             address for address, reason in left if reason is Reason.LEAVE
         }
+        members |= {self._ghosts[node]} if node in self._ghosts else set()
         if joined or went:
             ring_id = self._rings[node].ring_id
             seen = Seen(_view(life) + 1, _position(life), ring_id, tuple(sorted(members)), joined, left)
@@ -210,6 +237,8 @@ def _step(world: Imagined, rng: random.Random) -> None:
         world.kill(node)
     elif chance < 0.95:
         cut = [other for other in world.alive if rng.random() < 0.5]
-        world.form([side for side in (cut, sorted(set(world.alive) - set(cut))) if side])
+        rest = sorted(set(world.alive) - set(cut))
+        ghosts = {rng.choice(cut): rng.choice(rest)} if cut and rest and rng.random() < 0.3 else {}
+        world.form([side for side in (cut, rest) if side], ghosts=ghosts)
     else:
         world.form([world.alive], deaf=rng.choice((0, 0, 1, 3)))
