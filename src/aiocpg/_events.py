@@ -163,6 +163,7 @@ class Message:
 
     group: bytes
     sender: Address
+    """Who sent it. A daemon checks the node only, so this is not promised to be a member of :attr:`view`."""
     data: bytes
     position: int
     """Counts the group's messages this member has had since its join, this one included."""
