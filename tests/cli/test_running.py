@@ -92,6 +92,7 @@ def test_missing_daemon_is_told_with_the_cure(command: tuple[str, ...]) -> None:
     reason, cure = done.stderr.decode().splitlines()
     assert reason.startswith("aiocpg: corosync is not running on this host")
     assert cure.startswith("cure: start it with")
+    assert cure.endswith("AIOCPG_URL=local://demo")
 
 
 def test_url_comes_from_the_environment() -> None:
