@@ -61,7 +61,7 @@ def test_full_disk_is_told(node: ClusterNode) -> None:
     """Status 1: what was asked for was not handed over."""
     pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with open("/dev/full", "wb") as full, node.spawn([*PROGRAM, "rings"], stdout=full, **pipes) as process:
-        assert process.stderr.read() == b"aiocpg: [Errno 28] No space left on device\n"
+        assert process.stderr.read() == b"aiocpg: stdout: No space left on device\n"
     assert process.returncode == 1
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from aiocpg import UsageError
 
 from ._aside import Aside
+from ._output import named
 
 _STDIN = 0
 
@@ -48,8 +49,15 @@ async def input_lines(limit: int) -> AsyncIterator[bytes]:
 
 async def _chunks() -> AsyncIterator[bytes]:
     aside = Aside()
-    while chunk := await aside.call(lambda: os.read(_STDIN, _CHUNK)):
+    while chunk := await aside.call(_read):
         yield chunk
+
+
+def _read() -> bytes:
+    try:
+        return os.read(_STDIN, _CHUNK)
+    except OSError as error:
+        raise named(error, "stdin") from error
 
 
 def _check(size: int, limit: int) -> None:
