@@ -33,7 +33,11 @@ QUICK = replace(FULL, rounds=2, sizes=(64, 40_960), seconds=0.2, warmup=0.05)
 
 def read_settings(arguments: list[str]) -> tuple[Settings, Path | None]:
     """Return what to measure, and where to write it for programs."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="All engines side by side, with Redis: python -m benchmarks.engines, or scripts/bench --engines.",
+    )
     parser.add_argument("--quick", action="store_true", help="a rough look that ends within a minute")
     parser.add_argument("--rounds", type=int, help="how often to measure everything")
     parser.add_argument("--sizes", type=int, nargs="+", help="bytes in a message")

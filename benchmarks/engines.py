@@ -221,12 +221,15 @@ def show(found: dict[str, list[Figures]]) -> None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5, help="how often to measure everything, 5 unless given")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement, 1 unless given")
+    parser.add_argument("--size", type=int, default=64, help="bytes in a message, 64 unless given")
     arguments = parser.parse_args()
     if not has_redis():
-        print("without Redis: apt-get install redis-server, pip install redis", file=sys.stderr)
+        print(
+            "without Redis: apt-get install redis-server, pip install redis; scripts/bench --engines does both",
+            file=sys.stderr,
+        )
     show(asyncio.run(run(arguments.rounds, arguments.seconds, arguments.size)))
 
 

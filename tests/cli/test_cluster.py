@@ -115,6 +115,12 @@ def test_line_leads_into_a_user_namespace_too() -> None:
 # -- With a command
 
 
+def test_command_is_led_to_its_node_when_our_shell_leads_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who came from local:// would else try a program on a cluster that it never sees."""
+    monkeypatch.setenv("AIOCPG_URL", "local://elsewhere")
+    assert run("-n", "1", "--", "sh", "-c", "echo $AIOCPG_URL").stdout == "1: corosync://\n"
+
+
 def test_command_runs_on_every_node_and_its_lines_say_which() -> None:
     """Each copy knows its node, output and errors stay apart, and the worst status is the program's."""
     done = run("-n", "3", "--", "sh", "-c", "echo out; echo $AIOCPG_NODE >&2; exit $AIOCPG_NODE")

@@ -42,3 +42,14 @@ def test_interrupt_ends_it_with_the_sums(node: ClusterNode, terminal: Open) -> N
     ping.until_line("came back to us in", count=3)
     assert ping.told() == 0
     assert " min " in ping.lines[-1]
+
+
+def test_interrupt_in_the_middle_of_a_round_counts_who_has_answered(node: ClusterNode, terminal: Open) -> None:
+    """There were never more answers than questions, and who still may answer was not silent."""
+    listening = terminal(node, "listen", "middle")
+    listening.until_line('"joined"')
+    ping = terminal(node, "ping", "middle", "--timeout", "60")
+    ping.until_line('"order"')
+    assert ping.told() == 0
+    (summary,) = [record for record in ping.records if record["event"] == "summary"]
+    assert (summary["member"], summary["rounds"], summary["answers"]) == (ping.address, 1, 1)

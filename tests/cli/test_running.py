@@ -61,7 +61,7 @@ def test_full_disk_is_told(node: ClusterNode) -> None:
     """Status 1: what was asked for was not handed over."""
     pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with open("/dev/full", "wb") as full, node.spawn([*PROGRAM, "rings"], stdout=full, **pipes) as process:
-        assert process.stderr.read() == b"aiocpg: [Errno 28] No space left on device\n"
+        assert process.stderr.read() == b"aiocpg: stdout: No space left on device\n"
     assert process.returncode == 1
 
 
@@ -92,6 +92,7 @@ def test_missing_daemon_is_told_with_the_cure(command: tuple[str, ...]) -> None:
     reason, cure = done.stderr.decode().splitlines()
     assert reason.startswith("aiocpg: corosync is not running on this host")
     assert cure.startswith("cure: start it with")
+    assert cure.endswith("AIOCPG_URL=local://demo")
 
 
 def test_url_comes_from_the_environment() -> None:

@@ -16,6 +16,7 @@ from aiocpg.cli._status import after_error, culprit
         (aiocpg.EngineUnavailableError("no daemon", "start it"), 3, "no daemon\ncure: start it"),
         (aiocpg.ConnectionLostError("it died"), 4, "connection lost: it died"),
         (OSError(28, "No space left on device"), 1, "[Errno 28] No space left on device"),
+        (OSError(28, "No space left on device", "stdout"), 1, "stdout: No space left on device"),
         (BrokenPipeError(), 141, ""),
         (KeyboardInterrupt(), 130, ""),
     ],

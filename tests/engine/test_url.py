@@ -57,6 +57,14 @@ def test_parameter_that_means_nothing_is_refused(query: str, words: str) -> None
         check_url(f"local://demo?{query}")
 
 
+@pytest.mark.parametrize("url", ["local://", "memory:///x", "local://a/b?pid=1"])
+def test_error_quotes_what_was_given(url: str) -> None:
+    """Not what its parts make when put together again."""
+    with pytest.raises(UsageError) as caught:
+        check_url(url)
+    assert str(caught.value).startswith(repr(url))
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_place_or_refused(text: str) -> None:
     """And a place is a plain file name."""

@@ -160,8 +160,9 @@ def test_leader_does_the_jobs_and_its_death_loses_none(three: CorosyncCluster, p
         worker.interrupt()
 
 
-@pytest.mark.parametrize("name", ["test_partition", "test_split_brain"])
-def test_test_of_ones_own_passes(name: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("local_directory")
+@pytest.mark.parametrize(("name", "number"), [("test_partition", 1), ("test_split_brain", 1), ("test_every_engine", 3)])
+def test_test_of_ones_own_passes(name: str, number: int, tmp_path: Path) -> None:
     """With pytest alone, away from our own configuration."""
     argv = [
         sys.executable,
@@ -173,4 +174,4 @@ def test_test_of_ones_own_passes(name: str, tmp_path: Path) -> None:
         EXAMPLES / f"{name}.py",
     ]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{number} passed" in done.stdout, done.stdout + done.stderr

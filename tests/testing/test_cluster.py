@@ -97,6 +97,15 @@ def test_a_spawned_process_is_inside_its_node(intact: CorosyncCluster) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+def test_a_spawned_process_is_led_to_its_node(intact: CorosyncCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not to where this process was told to connect; an environment that is given is left alone."""
+    monkeypatch.setenv("AIOCPG_URL", "local://elsewhere")
+    script = ["sh", "-c", "echo $AIOCPG_URL"]
+    assert output(intact.node(1), *script) == "corosync://\n"
+    given = intact.node(1).spawn(script, env={"AIOCPG_URL": "memory://given"}, stdout=subprocess.PIPE, text=True)
+    assert given.communicate(timeout=WAIT)[0] == "memory://given\n"
+
+
 def test_a_missing_program_is_an_error_in_the_caller(intact: CorosyncCluster) -> None:
     """spawn() raises what Popen raises, where it was called."""
     with pytest.raises(FileNotFoundError):

@@ -10,9 +10,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 
+from ._descriptors import hold_standard_descriptors
+
 
 def main() -> None:
     """Run the command line and exit with its status; with 2 and the cure where the extra is not installed."""
+    hold_standard_descriptors()
     if importlib.util.find_spec("typer") is None:
         sys.stderr.write("aiocpg: the command line needs typer, which comes with: pip install 'aiocpg[cli]'\n")
         sys.exit(2)

@@ -30,7 +30,10 @@ def libcpg() -> Finding:
         found = re.search(r"\S*/libcpg\.so\S*", maps.read())
     if found:
         return Finding("libcpg", "ok", found[0])
-    cure = "install Corosync's client library (Debian: apt-get install libcpg4), of the daemon's version"
+    cure = (
+        "install Corosync (Debian: apt-get install corosync); where the daemon is outside, its client library does "
+        "(libcpg4), of the daemon's version"
+    )
     return Finding("libcpg", "problem", "libcpg.so.4 cannot be loaded", cure)
 
 

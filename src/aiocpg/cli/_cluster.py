@@ -39,8 +39,9 @@ def up(
 
     Without a command: print how to reach each node, and run until Ctrl-C or SIGTERM, status 0.
 
-    With one, after --, run it on every node, without input, with the node's number in AIOCPG_NODE. Its lines are
-    printed behind that number. The status is the worst of theirs; Ctrl-C and SIGTERM are passed on to them.
+    With one, after --, run it on every node, without input, with the node's number in AIOCPG_NODE, and corosync:// in
+    AIOCPG_URL. Its lines are printed behind that number. The status is the worst of theirs; Ctrl-C and SIGTERM are
+    passed on to them.
     """
     from aiocpg.testing import CorosyncCluster  # noqa: PLC0415 - it takes longer to import than the rest of us
 

@@ -26,8 +26,8 @@ def run(nodes: Iterable[ClusterNode], command: Sequence[str], signals: Signals) 
     """
     Run a command on each node until all have ended; a signal that ends us is passed on to them first.
 
-    Each runs in a process group of its own, without input, with the node's number in ``AIOCPG_NODE``. Their lines go to
-    our stdout and stderr behind that number.
+    Each runs in a process group of its own, without input, with the node's number in ``AIOCPG_NODE``, and a
+    ``AIOCPG_URL`` that leads to that node. Their lines go to our stdout and stderr behind that number.
 
     Returns:
         The worst of their statuses, as a shell has it: 128 and the signal's number where one ended a command.
@@ -55,7 +55,7 @@ class Copy:
     """The command on one node, and the threads that hand on what it prints."""
 
     def __init__(self, node: ClusterNode, command: Sequence[str]) -> None:
-        environment = os.environ | {"AIOCPG_NODE": str(node.nodeid)}
+        environment = os.environ | {"AIOCPG_NODE": str(node.nodeid), "AIOCPG_URL": "corosync://"}
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self._process = node.spawn(command, env=environment, process_group=0, **pipes)
         self.pidfd = os.pidfd_open(self._process.pid)

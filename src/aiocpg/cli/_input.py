@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 
-from aiocpg import MessageTooBigError
+from aiocpg import UsageError
 
 from ._aside import Aside
+from ._output import named
 
 _STDIN = 0
 
@@ -20,7 +21,7 @@ async def whole_input(limit: int) -> bytes:
     All of the standard input.
 
     Raises:
-        MessageTooBigError: It is more than ``limit`` bytes; the rest was not read.
+        UsageError: It is more than ``limit`` bytes; the rest was not read.
     """
     data = bytearray()
     async for chunk in _chunks():
@@ -34,7 +35,7 @@ async def input_lines(limit: int) -> AsyncIterator[bytes]:
     The lines of the standard input, as they come, without their ends; a last one without an end counts.
 
     Raises:
-        MessageTooBigError: One is more than ``limit`` bytes.
+        UsageError: One is more than ``limit`` bytes.
     """
     rest = b""
     async for chunk in _chunks():
@@ -48,10 +49,18 @@ async def input_lines(limit: int) -> AsyncIterator[bytes]:
 
 async def _chunks() -> AsyncIterator[bytes]:
     aside = Aside()
-    while chunk := await aside.call(lambda: os.read(_STDIN, _CHUNK)):
+    while chunk := await aside.call(_read):
         yield chunk
+
+
+def _read() -> bytes:
+    try:
+        return os.read(_STDIN, _CHUNK)
+    except OSError as error:
+        raise named(error, "stdin") from error
 
 
 def _check(size: int, limit: int) -> None:
     if size > limit:
-        raise MessageTooBigError(size, limit)
+        # How much more is not known: what has no end is not read to its end.
+        raise UsageError(f"a message has at most {limit} bytes, this one has more: send it in pieces")

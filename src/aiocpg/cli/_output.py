@@ -67,8 +67,16 @@ async def reader_gone() -> None:
 
 
 def _write(data: bytes) -> None:
-    while data:
-        data = data[os.write(_STDOUT, data) :]
+    try:
+        while data:
+            data = data[os.write(_STDOUT, data) :]
+    except OSError as error:
+        raise named(error, "stdout") from error
+
+
+def named(error: OSError, file: str) -> OSError:
+    """The same error of a file that has no path, to be told by that name."""
+    return OSError(error.errno, error.strerror, file)
 
 
 def _console() -> Console:
@@ -106,5 +114,5 @@ def complain(text: str) -> None:
     try:
         sys.stderr.write(f"aiocpg: {text}\n")
         sys.stderr.flush()
-    except OSError:
+    except (OSError, AttributeError):  # sys.stderr is None in a program that was started without
         return

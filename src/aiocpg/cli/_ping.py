@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Annotated
 
 import anyio
@@ -121,14 +122,21 @@ class Pinger:
         """Ask, and wait for the answers until all have come or the time is over."""
         self._rounds += 1
         current = Round(self._group.me)
-        with anyio.move_on_after(self._timeout):
-            await self._group.mcast(current.question.data)
-            while current.waiting:
-                await self._read(events, current)
-        for who in (*current.times, *current.waiting):
-            self._asked[who] = self._asked.get(who, 0) + 1
+        try:
+            with anyio.move_on_after(self._timeout):
+                await self._group.mcast(current.question.data)
+                while current.waiting:
+                    await self._read(events, current)
+        finally:
+            self._count(current.times)
+        self._count(current.waiting)
         for who in sorted(current.waiting):
             await self._out.tell(self._silent(who))
+
+    def _count(self, asked: Iterable[Address]) -> None:
+        """Count a question to each; when a round is broken off, only to who has answered: the others still may."""
+        for who in asked:
+            self._asked[who] = self._asked.get(who, 0) + 1
 
     async def _read(self, events: Stream[Event], current: Round) -> None:
         try:

@@ -51,6 +51,8 @@ def _words(error: BaseException) -> str:
             return f"a message has at most {limit} bytes, this one has {size}: send it in pieces"
         case EngineUnavailableError(reason=reason, cure=cure):
             return f"{reason}\ncure: {cure}"
+        case OSError(filename=str(file), strerror=str(what)):
+            return f"{file}: {what}"
     return str(error)
 
 

@@ -43,9 +43,9 @@ def check_url(url: str) -> SplitResult:
     if parts.scheme == "corosync":
         _check_corosync(url, parts)
     elif parts.scheme == "local":
-        place_in(parts, {"pid"})
+        place_in(parts, {"pid"}, url)
     elif parts.scheme == "memory":
-        place_in(parts, {"node", "pid"})
+        place_in(parts, {"node", "pid"}, url)
     else:
         raise UsageError(
             f"no engine is called by {url!r}: use 'corosync://' for the daemon on this host, 'local://NAME' for the "
@@ -59,18 +59,19 @@ def _check_corosync(url: str, parts: SplitResult) -> None:
         raise UsageError(f"{url!r}: 'corosync://' takes nothing after it, libcpg reaches the daemon on this host only")
 
 
-def place_in(parts: SplitResult, takes: AbstractSet[str]) -> Place:
+def place_in(parts: SplitResult, takes: AbstractSet[str], typed: str | None = None) -> Place:
     """
     Where the URL of an embedded engine leads.
 
     Args:
         parts: The URL.
         takes: The parameters its engine knows.
+        typed: How errors quote it; put together from the parts, ``local://`` would be ``local:``.
 
     Raises:
         UsageError: The name cannot be one, or a parameter is unknown, given twice, or no number in its range.
     """
-    url = parts.geturl()
+    url = typed or parts.geturl()
     if not _NAME.fullmatch(parts.netloc) or parts.path.strip("/") or parts.fragment:
         raise UsageError(
             f"{url!r}: '{parts.scheme}://' takes a name, 1 to 64 of letters, digits, '.', '_', '-', "

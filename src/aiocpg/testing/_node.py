@@ -158,8 +158,11 @@ class ClusterNode:
 
         Args:
             argv: The program and its arguments; the program is looked up on this node.
-            popen_kwargs: As for :class:`subprocess.Popen`.
+            popen_kwargs: As for :class:`subprocess.Popen`. The environment is ours unless ``env`` is given, but
+                for ``AIOCPG_URL``, which leads to this node's daemon.
         """
+        if popen_kwargs.get("env") is None:
+            popen_kwargs["env"] = os.environ | {"AIOCPG_URL": "corosync://"}
         return self._entrance.spawn(argv, **popen_kwargs)
 
     # -- Waiting

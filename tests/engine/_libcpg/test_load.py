@@ -54,7 +54,7 @@ def test_call_names_the_cure_when_libcpg_is_missing(node: ClusterNode, call: str
         "except EngineUnavailableError as error:\n    print(error.transient, error)",
     )
     assert out.startswith("False libcpg cannot be loaded: ")
-    for word in ("libcpg.so.4", "libcpg4", "Debian", "corosynclib", "Fedora", "Arch"):
+    for word in ("libcpg.so.4", "libcpg4", "Debian", "corosynclib", "Fedora", "Arch", "AIOCPG_URL=local://"):
         assert word in out
 
 

@@ -8,7 +8,12 @@ from aiocpg.errors import EngineUnavailableError
 
 from ._shim import ffi, lib
 
-CURE = "install Corosync's client library: libcpg4 on Debian, Ubuntu; corosynclib on Fedora, RHEL; corosync on Arch"
+# The way without a daemon is named and never taken: a service that finds no cluster must not be alone with itself.
+CURE = (
+    "install Corosync, the package corosync; or its client library alone, where the daemon is outside, as of a "
+    "container: libcpg4 on Debian, Ubuntu; corosynclib on Fedora, RHEL; corosync on Arch; a first try needs neither: "
+    "AIOCPG_URL=local://demo"
+)
 _REASON_SIZE = 512
 
 

@@ -67,7 +67,8 @@ def _not_running(error: StatusError) -> EngineUnavailableError:
         )
     return EngineUnavailableError(
         "corosync is not running on this host, or is just going down",
-        "start it with 'systemctl start corosync' and look at its log ('journalctl -u corosync')",
+        "start it with 'systemctl start corosync' and look at its log ('journalctl -u corosync'); a first try needs no "
+        "daemon: AIOCPG_URL=local://demo",
         transient=True,
     )
 
