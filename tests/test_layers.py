@@ -72,6 +72,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "cli._aside": "cli/test_running.py",
     "cli._checks": "cli/test_doctor.py",
     "cli._input": "cli/test_send.py",
+    "cli._listing": "cli/test_top.py",
     "cli._options": "cli/test_running.py",
     "cli._output": "cli/test_running.py",
     # The broker shows in what its clients get.

@@ -32,6 +32,19 @@ def test_count_ends_it(node: ClusterNode) -> None:
     assert [look["event"] for look in records(run(node, "top", "--interval", "0.1", "--count", "2"))] == ["top"] * 2
 
 
+def test_congestion_shows_while_it_lasts(node: ClusterNode, terminal: Open) -> None:
+    """A daemon that does not answer stops no table; stopping it stands in for a ring that is forming."""
+    top = terminal(node, "top", "--interval", "0.1")
+    top.until_line('"congested_for": 0.0')
+    node.stop()
+    try:
+        top.until(lambda _: top.records[-1]["congested_for"])
+    finally:
+        node.cont()
+    top.until(lambda _: not top.records[-1]["congested_for"])
+    assert top.told() == 0
+
+
 def test_terminal_gets_a_table_that_is_drawn_anew(node: ClusterNode, terminal: Open) -> None:
     """The cursor is given back at the end."""
     top = terminal(node, "top", "table", "--interval", "0.1", on_terminal=True)

@@ -12,6 +12,7 @@ import typer
 from aiocpg import Address, Connection, Group, Message, SlowConsumerError, connect
 
 from ._listen import batches
+from ._listing import Listing
 from ._options import AsJson, GroupNames, Url
 from ._output import Output, table_of
 from ._records import Record, addresses
@@ -48,7 +49,12 @@ def top(
             for name in dict.fromkeys(groups or ()):
                 counters[name] = Counter(await stack.enter_async_context(cpg.join(name)))
                 tasks.start_soon(counters[name].run)
-            await _look(Watch(cpg, counters), Screen(out), interval, count)
+            async with anyio.create_task_group() as asking:
+                listing = Listing(cpg, interval)
+                asking.start_soon(listing.run)
+                await listing.until_answered()
+                await _look(Watch(cpg, listing, counters), Screen(out), interval, count)
+                asking.cancel_scope.cancel()
 
     run(watching, as_json=as_json, endless=count is None)
 
@@ -59,7 +65,7 @@ async def _look(watch: Watch, screen: Screen, interval: float, count: int | None
         while count is None or looks < count:
             # The first look has an interval behind it, too, or its rates would be of nothing.
             await anyio.sleep(interval)
-            await screen.show(await watch.look())
+            await screen.show(watch.look())
             looks += 1
     finally:
         screen.close()
@@ -100,15 +106,13 @@ class Counter:
 class Watch:
     """What is looked at."""
 
-    def __init__(self, cpg: Connection, counters: dict[bytes, Counter]) -> None:
+    def __init__(self, cpg: Connection, listing: Listing, counters: dict[bytes, Counter]) -> None:
         self._cpg = cpg
+        self._listing = listing
         self._counters = counters
 
-    async def look(self) -> Record:
-        """Ask for the groups; ``query_ms`` says how long the daemon took to answer, in milliseconds."""
-        began = time.monotonic()
-        groups = await self._cpg.groups()
-        query = time.monotonic() - began
+    def look(self) -> Record:
+        """What is known; ``query_ms`` says how long the daemon took to list the groups, in milliseconds."""
         health = self._cpg.health
         return {
             "event": "top",
@@ -116,10 +120,11 @@ class Watch:
             "nodeid": self._cpg.nodeid,
             "ring": str(health.ring.ring_id) if health.ring else None,
             "nodes": list(health.ring.nodes) if health.ring else None,
-            "query_ms": round(query * 1000, 3),
+            "query_ms": round(self._listing.took * 1000, 3),
+            "congested_for": round(self._listing.congested_for, 3),
             "stalled_for": round(health.stalled_for, 3),
             "lags": self._cpg.lags,
-            "groups": [self._group(name, members) for name, members in sorted(groups.items())],
+            "groups": [self._group(name, members) for name, members in sorted(self._listing.groups.items())],
         }
 
     def _group(self, name: bytes, members: tuple[Address, ...]) -> Record:
@@ -160,8 +165,9 @@ def _rendered(look: Record) -> Any:
     from rich.text import Text  # noqa: PLC0415
 
     ring = f"ring {look['ring']}, nodes {' '.join(map(str, look['nodes']))}" if look["ring"] else "ring not told yet"
+    busy = f", congested for {look['congested_for']} s" if look["congested_for"] else ""
     stall = f", silent for {look['stalled_for']} s" if look["stalled_for"] else ""
-    head = f"node {look['nodeid']}, {ring}, answers in {look['query_ms']} ms{stall}, {look['lags']} lags of ours"
+    head = f"node {look['nodeid']}, {ring}, answers in {look['query_ms']} ms{busy}{stall}, {look['lags']} lags of ours"
     columns = ("group", "number", "msg/s", "bytes/s", "total", "members")
     return Renderables(Text(head, style="bold"), table_of(columns, map(_row, look["groups"])))
 
