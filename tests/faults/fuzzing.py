@@ -30,7 +30,8 @@ class Fuzzed(NamedTuple):
     honest: int
     rss_before: int
     rss_after: int
-    """In KiB."""
+    rss_peak: int
+    """In KiB, all three."""
 
 
 class Hostile:
@@ -113,7 +114,7 @@ async def fuzz(frames: int, seed: int) -> Fuzzed:
             tasks.start_soon(_keep, group, kept)
         assert one.daemon is not None
         await first.mcast_confirmed(b"0")
-        before = _rss(one.daemon.pid)
+        before = _memory(one.daemon.pid, "VmRSS")
         hostile = Hostile(files("fuzz").socket, seed)
         thread = threading.Thread(target=hostile.run, args=(frames,))
         thread.start()
@@ -124,11 +125,11 @@ async def fuzz(frames: int, seed: int) -> Fuzzed:
             count += 1
             await anyio.sleep(0.001)
         await until(lambda: len(read[0]) == len(read[1]) == count)
-        after = _rss(one.daemon.pid)
+        after, peak = (_memory(one.daemon.pid, field) for field in ("VmRSS", "VmHWM"))
         await first.leave()
         await second.leave()
     assert read[0] == read[1] == [b"%d" % number for number in range(count)]
-    return Fuzzed(hostile.frames, hostile.sockets, count, before, after)
+    return Fuzzed(hostile.frames, hostile.sockets, count, before, after, peak)
 
 
 async def _keep(group: aiocpg.Group, kept: list[bytes]) -> None:
@@ -136,6 +137,6 @@ async def _keep(group: aiocpg.Group, kept: list[bytes]) -> None:
         kept.append(message.data)
 
 
-def _rss(pid: int) -> int:
+def _memory(pid: int, field: str) -> int:
     status = Path("/proc", str(pid), "status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
