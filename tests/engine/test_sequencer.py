@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import tracemalloc
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -132,6 +134,27 @@ def test_groups_are_listed_with_their_members(order: Sequencer, players: list[Pl
     order.leave(other.seat)
     assert order.groups(3) == {b"group": (C,)}
     assert order.members(3, b"nobody's") == ()
+
+
+def test_names_of_groups_that_nobody_is_in_are_not_kept(order: Sequencer) -> None:
+    """A broker lives long, and anybody may ask for any name, or use one for a single call."""
+
+    def use(names: Iterable[int]) -> None:
+        for group in (b"%d" % name for name in names):
+            order.members(1, group)
+            order.leave(Player(order, A, group).seat)
+            order.drop(Player(order, A, group).seat)
+
+    tracemalloc.start()
+    try:
+        use(range(100))
+        before, _ = tracemalloc.get_traced_memory()
+        use(range(100, 3000))
+        gc.collect()  # what the interpreter keeps for reuse is not ours
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000
 
 
 # -- Rings

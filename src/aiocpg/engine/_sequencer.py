@@ -205,7 +205,9 @@ class Sequencer:
         if found is None:
             everywhere = self._groups.get(group, {}).values()
             here = (seat for seat in everywhere if seat.address.nodeid in ring.nodes)
-            found = ring.seats[group] = sorted(here, key=lambda seat: seat.address)
+            found = sorted(here, key=lambda seat: seat.address)
+            if found:  # of a group that nobody is in nothing is kept, or names would pile up
+                ring.seats[group] = found
         return found
 
     def _remove(self, seat: Seat) -> bool:
