@@ -75,10 +75,16 @@ def test_program_without_an_interpreter_is_told_so(executable: str, monkeypatch:
 
 def test_brokers_that_end_before_they_serve_are_not_started_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a few, the next would end, too."""
-    ends_at_once = "import os, sys\nif os.fork(): os._exit(0)\nos.write(int(sys.argv[4]), b'ready')"
+    ends_at_once = f"import os, sys\nif os.fork(): os._exit(0)\nos.write(int(sys.argv[4]), {_starting.READY!r})"
     monkeypatch.setattr(_starting, "_PROGRAM", ends_at_once)
     with pytest.raises(EngineUnavailableError, match="3 brokers"):
         reached()
+
+
+def test_broker_that_says_something_else_first_is_started_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loader complains on stderr of what it cannot preload, the interpreter of a warning: that ends nothing."""
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    reached().sock.close()
 
 
 def test_start_is_called_off(monkeypatch: pytest.MonkeyPatch) -> None:

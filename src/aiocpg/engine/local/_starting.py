@@ -36,8 +36,8 @@ main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 """
 """It is nobody's child: who started it may go on for years, and would have to bury it."""
 
-READY = b"ready"
-"""What a broker says when it serves. Until then its stderr comes the same way."""
+READY = b"\0ready\0"
+"""What a broker says last, when it serves. Until then its stderr comes the same way, and not all there is an end."""
 
 _locks: set[int] = set()
 
@@ -139,7 +139,7 @@ def _run(name: str, lock: int, call_off: CallOff) -> None:
 def _wait_ready(told: int, call_off: CallOff) -> None:
     """Wait until the broker serves, which it says, or is gone, before which it may have said why."""
     words = b""
-    while words != READY:
+    while not words.endswith(READY):
         while not select.select([told], [], [], _LOOK_SECONDS)[0]:
             call_off.look()
         word = os.read(told, 4096)
