@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason
 from aiocpg.engine.local import _wire
 from aiocpg.engine.local._wire import Hello, Kind, Refusal
+from aiocpg.engine.local.broker._client import Client
 from aiocpg.engine.local.broker._limits import Limits
 from support.brokers import GROUP, Peer, serving
 from support.handles import finish, python
@@ -113,7 +115,17 @@ async def test_other_users_are_refused(tmp_path: Path) -> None:
         assert told == f"it serves uid {os.geteuid()}, not 65534\n"
 
 
-# -- Who reads slowly
+# -- Who sends much, and who reads slowly
+
+
+def spying_on(take_frame: Callable[..., None], calls: list[int]) -> Callable[..., None]:
+    """The same, with the kind of each frame kept."""
+
+    def take(client: Client, kind: int, body: bytes) -> None:
+        calls.append(kind)
+        take_frame(client, kind, body)
+
+    return take
 
 
 async def flood(place_member: Peer, count: int) -> None:
@@ -173,6 +185,25 @@ async def test_other_groups_do_not_wait(tmp_path: Path) -> None:
         sleeper.close()
         await reader.records(501)
         await sender
+
+
+@pytest.mark.parametrize("frame", [_wire.mcast(b""), _wire.ask(Kind.PING, 1)], ids=["messages", "questions"])
+async def test_who_says_little_does_not_wait_behind_who_says_much(
+    frame: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many small frames fit into what is read of one client at a time."""
+    looked_at = []
+    monkeypatch.setattr(Client, "_take_frame", spying_on(Client._take_frame, looked_at))
+    async with serving(tmp_path, SMALL._replace(turn_seconds=0, grace_seconds=30, high=1 << 30)) as place:
+        is_member = frame[4] == Kind.MCAST
+        noisy = [await place.introduced(pid, b"%d" % pid if is_member else b"") for pid in range(1, 9)]
+        quiet = await place.introduced(9)
+        looked_at.clear()
+        for peer in noisy:
+            peer.send(frame * 10_000)
+        quiet.send(_wire.ask(Kind.PING, 1))
+        await quiet.until(Kind.PONG)
+        assert len(looked_at) < 10_000
 
 
 async def test_answers_that_nobody_reads_are_not_piled_up(tmp_path: Path) -> None:

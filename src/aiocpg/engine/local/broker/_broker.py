@@ -16,6 +16,7 @@ from aiocpg.engine._sequencer import Sequencer
 from aiocpg.engine.local import _wire
 from aiocpg.engine.local.broker._client import NODEID, Client
 from aiocpg.engine.local.broker._limits import LIMITS, Limits
+from aiocpg.engine.local.broker._turns import Turns
 
 log = logging.getLogger("aiocpg")
 
@@ -33,6 +34,7 @@ class Broker:
         sequencer: The order.
         limits: What a client may cost.
         touched: Clients that have got something in this turn of the loop.
+        turns: Whose frames are looked at next.
     """
 
     def __init__(self, idle_seconds: float | None, limits: Limits = LIMITS) -> None:
@@ -41,6 +43,7 @@ class Broker:
         self.sequencer.reform([[NODEID]])
         self.limits = limits
         self.touched: set[Client] = _Touched(self._later)
+        self.turns = Turns(limits.turn_seconds)
         self._clients: set[Client] = set()
         self._groups: dict[bytes, _Group] = {}
         self._idle_seconds = idle_seconds

@@ -16,6 +16,7 @@ from aiocpg.engine._sequencer import MAX_MESSAGE_SIZE, Seat, Sequencer
 from aiocpg.engine.local import _wire
 from aiocpg.engine.local._wire import CLIENT_LIMITS, STRANGER_LIMITS, Frames, Hello, Kind, Refusal, Welcome, WireError
 from aiocpg.engine.local.broker._limits import Limits
+from aiocpg.engine.local.broker._turns import Turns
 from aiocpg.errors import AlreadyJoinedError
 
 log = logging.getLogger("aiocpg")
@@ -32,6 +33,7 @@ class Host(Protocol):
     limits: Limits
     sequencer: Sequencer
     touched: set[Client]
+    turns: Turns
 
     def admit(self, client: Client) -> bool:
         """Count a socket, if there is room for it."""
@@ -63,6 +65,7 @@ class Client(asyncio.Protocol):
         backlog: Bytes of frames that wait for it here.
         seat: Its place in a group, while it is a member.
         is_ending: Whether it was told the end, or left; nothing it sends counts any more.
+        is_waiting: For its turn, with frames that have come.
     """
 
     def __init__(self, broker: Host) -> None:
@@ -74,10 +77,12 @@ class Client(asyncio.Protocol):
         self._is_asking = False
         self._is_full = False
         self._is_held = False
+        self._is_reading = True
         self._timer: asyncio.TimerHandle | None = None
         self.backlog = 0
         self.seat: Seat | None = None
         self.is_ending = False
+        self.is_waiting = False
         self.name = "a stranger"
 
     # -- The transport's calls
@@ -99,7 +104,8 @@ class Client(asyncio.Protocol):
         """Bytes came, so many as one read gives: each client has its turn."""
         if not self.is_ending:
             self._frames.feed(data)
-            self._go_on()
+            self._broker.turns.come(self)
+            self.regulate()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, and whoever was behind it."""
@@ -125,35 +131,50 @@ class Client(asyncio.Protocol):
 
     # -- In
 
-    def _go_on(self) -> None:
+    def step(self) -> bool:
+        """Take a few of the frames that have come; returns whether there are more to take."""
         try:
-            while self._may_take() and (found := self._frames.next()):
+            for _ in range(self._broker.limits.frames):
+                if not self._may_take() or (found := self._frames.next()) is None:
+                    return False
                 self._take_frame(*found)
         except WireError as error:
-            log.warning("%s does not speak the protocol: %s", self.name, error)
-            if self._is_known:
-                self.end(f"it does not speak the protocol: {error}")
-            else:
-                self.refuse(Refusal.MALFORMED, str(error))
-        self._hold()
+            self._complain(error)
+        return self._may_take() and self._frames.has_next
+
+    def _complain(self, error: WireError) -> None:
+        log.warning("%s does not speak the protocol: %s", self.name, error)
+        if self._is_known:
+            self.end(f"it does not speak the protocol: {error}")
+        else:
+            self.refuse(Refusal.MALFORMED, str(error))
 
     def _may_take(self) -> bool:
         # A member's frames become the backlog of others, which the broker watches; a connection's become its own.
-        return not self.is_ending and (self.seat is not None or self.backlog < self._broker.limits.answers)
-
-    def _hold(self) -> None:
-        """Read no more from a connection that does not read its answers; the rest of its questions waits."""
-        if self.seat is None and not self.is_ending:
-            self.hold(self.backlog >= self._broker.limits.answers)
+        if self.is_ending:
+            return False
+        return not self._is_held if self.seat is not None else self.backlog < self._broker.limits.answers
 
     def hold(self, is_held: bool) -> None:
-        """Read nothing more from it, or again."""
-        if is_held != self._is_held and not self._transport.is_closing():
-            self._is_held = is_held
-            if is_held:
-                self._transport.pause_reading()
-            else:
+        """Take and read nothing more from it, as long as it is a member, or go on."""
+        self._is_held = is_held
+        self.regulate()
+        if not is_held:
+            self._come_again()
+
+    def _come_again(self) -> None:
+        if self._may_take() and self._frames.has_next:
+            self._broker.turns.wait(self)
+
+    def regulate(self) -> None:
+        """Read from it while what was read is taken, or is of no account."""
+        is_reading = self.is_ending or (self._may_take() and not self.is_waiting)
+        if is_reading != self._is_reading and not self._transport.is_closing():
+            self._is_reading = is_reading
+            if is_reading:
                 self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
 
     def _take_frame(self, kind: int, body: bytes) -> None:
         if not self._is_known:
@@ -216,8 +237,9 @@ class Client(asyncio.Protocol):
             self._transport.write(b"".join(self._some()))
         if self.is_ending and not outbox and not self._transport.is_closing():
             self._transport.close()
-        elif self._is_held and self._is_asking and not self.is_ending:
-            asyncio.get_running_loop().call_soon(self._go_on)
+        elif self._is_asking and not self._is_reading:
+            self.regulate()
+            self._come_again()
 
     def _some(self) -> list[bytes]:
         frames: list[bytes] = []
@@ -253,6 +275,7 @@ class Client(asyncio.Protocol):
         self._outbox.clear()
         self.backlog = 0
         self._broker.drop(self)
+        self.regulate()
         self._stop_timer()
         seconds = self._broker.limits.farewell_seconds
         self._timer = asyncio.get_running_loop().call_later(seconds, self._transport.abort)

@@ -20,6 +20,10 @@ class Limits(NamedTuple):
     """How long one member may hold up the others; then it is cut off."""
     answers: int = 1024 * 1024
     """When so many bytes of answers wait for a connection, no further question of its is read."""
+    frames: int = 32
+    """Of one client that are looked at before it is another one's turn."""
+    turn_seconds: float = 0.01
+    """How long frames are looked at until sockets are read and written again."""
     chunk: int = 256 * 1024
     """Bytes that are handed to a transport at once."""
     farewell_seconds: float = 5.0
