@@ -170,6 +170,22 @@ async def test_reader_that_comes_back_in_time_loses_nothing(tmp_path: Path) -> N
         assert not any(group.behind for group in place.broker._groups.values())
 
 
+async def test_member_that_leaves_with_much_unread_is_not_there_for_ever(tmp_path: Path) -> None:
+    """What waits for it is more than a connection may have waiting; it reads that, and its end is seen."""
+    async with serving(tmp_path, SMALL._replace(high=1 << 30, answers=50_000)) as place:
+        reader, leaver = await place.member(1), await place.member(2)
+        leaver.writer.transport.pause_reading()
+        sender = asyncio.create_task(flood(reader, 100))
+        await reader.records(101)
+        await sender
+        leaver.send(_wire.frame(Kind.LEAVE))
+        assert await reader.records(1) == [went(2, Reason.LEAVE, 1)]
+        leaver.writer.transport.resume_reading()
+        assert (await leaver.records(101))[-1] == went(2, Reason.LEAVE, 1)
+        leaver.close()
+        await until(lambda: len(place.broker._clients) == 1)
+
+
 async def test_other_groups_do_not_wait(tmp_path: Path) -> None:
     """For a reader that is behind in one."""
     async with serving(tmp_path, SMALL._replace(grace_seconds=30)) as place:

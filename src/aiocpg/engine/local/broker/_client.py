@@ -237,7 +237,7 @@ class Client(asyncio.Protocol):
             self._transport.write(b"".join(self._some()))
         if self.is_ending and not outbox and not self._transport.is_closing():
             self._transport.close()
-        elif self._is_asking and not self._is_reading:
+        elif not self._is_reading:
             self.regulate()
             self._come_again()
 
