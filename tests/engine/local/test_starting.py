@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +29,15 @@ from aiocpg.engine.local._starting import reach
 from aiocpg.engine.local._wire import Hello
 print(identity(reach("demo", files("demo"), Hello(1), CallOff()).sock).pid, flush=True)
 """
+
+
+@pytest.fixture
+def raised_limit() -> Iterator[None]:
+    """More descriptors than the usual 1024."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2048), limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def reached(name: str = "demo") -> Greeted:
@@ -87,11 +100,19 @@ def test_broker_that_says_something_else_first_is_started_all_the_same(monkeypat
     reached().sock.close()
 
 
+def test_program_with_many_descriptors_starts_a_broker(raised_limit: None) -> None:
+    """Those from 1024 on are more than select() knows."""
+    with contextlib.ExitStack() as many:
+        for _ in range(1024):
+            many.enter_context(open(os.devnull, "rb"))
+        reached().sock.close()
+
+
 def test_start_is_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while the broker has nothing to say."""
     monkeypatch.setattr(_starting, "_PROGRAM", "import os, time\nif os.fork(): os._exit(0)\ntime.sleep(30)")
     call_off = CallOff()
-    monkeypatch.setattr(_starting.select, "select", lambda *_: call_off() or ([], [], []))
+    threading.Timer(0.3, call_off).start()
     with pytest.raises(CalledOffError):
         reach("demo", files("demo"), Hello(1), call_off)
 

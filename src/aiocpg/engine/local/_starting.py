@@ -139,8 +139,10 @@ def _run(name: str, lock: int, call_off: CallOff) -> None:
 def _wait_ready(told: int, call_off: CallOff) -> None:
     """Wait until the broker serves, which it says, or is gone, before which it may have said why."""
     words = b""
+    poll = select.poll()  # select() knows descriptors up to 1023 only
+    poll.register(told, select.POLLIN)
     while not words.endswith(READY):
-        while not select.select([told], [], [], _LOOK_SECONDS)[0]:
+        while not poll.poll(_LOOK_SECONDS * 1000):
             call_off.look()
         word = os.read(told, 4096)
         if not word:
