@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from aiocpg._events import RingChange, RingId
 from aiocpg.engine.local import _greeting, _wire
 from aiocpg.engine.local._directory import Files, files, prepare
 from aiocpg.engine.local._greeting import CalledOffError, CallOff, NotLetInError, greet, join
 from aiocpg.engine.local._starting import reach
 from aiocpg.engine.local._wire import Hello, Refusal
 from aiocpg.errors import AlreadyJoinedError, EngineUnavailableError
+from support.handles import forked
 
 
 @pytest.fixture
@@ -96,6 +98,25 @@ def test_silence_is_called_off(found: Files, listening: socket.socket) -> None:
         greet(found, Hello(1), call_off)
     with pytest.raises(CalledOffError):
         greet(found, Hello(1), call_off)
+
+
+def test_forked_child_holds_no_join_that_is_under_way(found: Files, listening: socket.socket) -> None:
+    """It would keep its parent a member for as long as it lives."""
+
+    def join_and_close() -> None:
+        greet(found, Hello(1, b"group"), CallOff()).sock.close()
+
+    joining = threading.Thread(target=join_and_close)
+    joining.start()
+    accepted, _ = listening.accept()
+    with accepted:
+        accepted.settimeout(30)
+        accepted.recv(1024)
+        with forked():
+            ring = RingChange(RingId(1, 4), (1,))
+            accepted.sendall(_wire.welcome(_wire.Welcome(1, 1)) + _wire.record(ring))
+            joining.join()
+            assert accepted.recv(1) == b""
 
 
 def test_pid_that_stays_taken_is_given_up(found: Files, monkeypatch: pytest.MonkeyPatch) -> None:

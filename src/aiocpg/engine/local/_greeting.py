@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+import weakref
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ JOIN_RETRY_SECONDS = 10.0
 """How long a join is tried while the broker still knows an earlier membership of this process."""
 
 _CREDENTIALS = struct.Struct("iII")
+
+_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 class CalledOffError(Exception):
@@ -87,23 +90,27 @@ def greet(files: Files, hello: Hello, call_off: CallOff) -> Greeted:
         CalledOffError: Called off.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    _sockets.add(sock)
     try:
-        call_off.holds(sock)
-        try:
-            _connect(sock, files)
-            sock.sendall(_wire.hello(hello))
-            return _let_in(sock, hello)
-        except (FileNotFoundError, ConnectionError) as error:
-            raise NotLetInError from error
-        finally:
-            call_off.holds(None)
-    except WireError as error:
-        sock.close()
-        cure = "is it another program's? remove it, and look who made it"
-        raise EngineUnavailableError(f"what listens on {files.socket} is no broker: {error}", cure) from error
+        return _introduce(sock, files, hello, call_off)
     except BaseException:
         sock.close()
         raise
+
+
+def _introduce(sock: socket.socket, files: Files, hello: Hello, call_off: CallOff) -> Greeted:
+    call_off.holds(sock)
+    try:
+        _connect(sock, files)
+        sock.sendall(_wire.hello(hello))
+        return _let_in(sock, hello)
+    except (FileNotFoundError, ConnectionError) as error:
+        raise NotLetInError from error
+    except WireError as error:
+        cure = "is it another program's? remove it, and look who made it"
+        raise EngineUnavailableError(f"what listens on {files.socket} is no broker: {error}", cure) from error
+    finally:
+        call_off.holds(None)
 
 
 def _connect(sock: socket.socket, files: Files) -> None:
@@ -173,3 +180,12 @@ def _refused(body: bytes, hello: Hello) -> Exception:
     }
     cure = cures.get(Refusal(why), "") if why in Refusal._value2member_map_ else ""
     return EngineUnavailableError(f"the broker refuses us: {text}", cure, why == Refusal.FULL)
+
+
+def _close_all_in_child() -> None:
+    # Of a join that is under way: a copy would keep us a member when we are gone.
+    for sock in list(_sockets):
+        sock.close()
+
+
+os.register_at_fork(after_in_child=_close_all_in_child)
