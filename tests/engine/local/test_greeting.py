@@ -100,6 +100,18 @@ def test_silence_is_called_off(found: Files, listening: socket.socket) -> None:
         greet(found, Hello(1), call_off)
 
 
+def test_full_queue_is_waited_for(found: Files) -> None:
+    """A broker that stands still has one in the end; it is not gone, and no other is to be looked for."""
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first:
+        listening.bind(str(found.socket))
+        listening.listen(0)
+        first.connect(str(found.socket))
+        call_off = CallOff()
+        threading.Timer(0.1, call_off).start()
+        with pytest.raises(CalledOffError):
+            greet(found, Hello(1), call_off)
+
+
 def test_forked_child_holds_no_join_that_is_under_way(found: Files, listening: socket.socket) -> None:
     """It would keep its parent a member for as long as it lives."""
 

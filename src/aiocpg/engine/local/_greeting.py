@@ -101,7 +101,7 @@ def greet(files: Files, hello: Hello, call_off: CallOff) -> Greeted:
 def _introduce(sock: socket.socket, files: Files, hello: Hello, call_off: CallOff) -> Greeted:
     call_off.holds(sock)
     try:
-        _connect(sock, files)
+        _connect(sock, files, call_off)
         sock.sendall(_wire.hello(hello))
         return _let_in(sock, hello)
     except (FileNotFoundError, ConnectionError) as error:
@@ -113,13 +113,15 @@ def _introduce(sock: socket.socket, files: Files, hello: Hello, call_off: CallOf
         call_off.holds(None)
 
 
-def _connect(sock: socket.socket, files: Files) -> None:
-    """Connect, or raise at once: behind a full queue a broker that stands still would hold us for ever."""
+def _connect(sock: socket.socket, files: Files, call_off: CallOff) -> None:
+    """Connect; behind a full queue, as one that stands still has in the end, nothing else ends the wait."""
     sock.setblocking(False)
-    try:
-        sock.connect(os.fspath(files.socket))
-    except BlockingIOError as error:
-        raise ConnectionRefusedError("its queue is full") from error
+    while True:
+        try:
+            sock.connect(os.fspath(files.socket))
+            break
+        except BlockingIOError:
+            call_off.pause(PAUSE_SECONDS)
     sock.setblocking(True)
 
 
