@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -110,6 +111,18 @@ def test_full_queue_is_waited_for(found: Files) -> None:
         threading.Timer(0.1, call_off).start()
         with pytest.raises(CalledOffError):
             greet(found, Hello(1), call_off)
+
+
+def test_lack_of_descriptors_is_told_as_such(found: Files) -> None:
+    """Not in the system's class of errors, and it may pass."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(EngineUnavailableError, match="Too many open files") as caught:
+            greet(found, Hello(1), CallOff())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert caught.value.transient
 
 
 def test_forked_child_holds_no_join_that_is_under_way(found: Files, listening: socket.socket) -> None:

@@ -78,6 +78,25 @@ def test_broker_that_cannot_start_says_why(local_directory: Path) -> None:
     assert "aiocpg broker" in caught.value.cure
 
 
+def test_lack_of_descriptors_is_told_as_such(local_directory: Path) -> None:
+    """Whichever of them is missing; it may pass."""
+    prepare()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    told = []
+    for more in range(8):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + more, limits[1]))
+        try:
+            reached(f"with-{more}").sock.close()
+        except EngineUnavailableError as error:
+            told.append("Too many open files" in str(error))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(told) >= 3
+    assert all(told)
+
+
 @pytest.mark.parametrize("executable", ["", "/nowhere/python"])
 def test_program_without_an_interpreter_is_told_so(executable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some programs embed Python."""

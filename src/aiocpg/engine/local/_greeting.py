@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -9,6 +10,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from aiocpg._events import DaemonIdentity, RingChange
@@ -24,6 +26,8 @@ JOIN_RETRY_SECONDS = 10.0
 """How long a join is tried while the broker still knows an earlier membership of this process."""
 
 _CREDENTIALS = struct.Struct("iII")
+
+_LACKS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 _sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
@@ -89,7 +93,10 @@ def greet(files: Files, hello: Hello, call_off: CallOff) -> Greeted:
         EngineUnavailableError: It refuses us, or is no broker.
         CalledOffError: Called off.
     """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    except OSError as error:
+        raise unusable(files.socket, error) from error
     _sockets.add(sock)
     try:
         return _introduce(sock, files, hello, call_off)
@@ -106,6 +113,8 @@ def _introduce(sock: socket.socket, files: Files, hello: Hello, call_off: CallOf
         return _let_in(sock, hello)
     except (FileNotFoundError, ConnectionError) as error:
         raise NotLetInError from error
+    except OSError as error:
+        raise unusable(files.socket, error) from error
     except WireError as error:
         cure = "is it another program's? remove it, and look who made it"
         raise EngineUnavailableError(f"what listens on {files.socket} is no broker: {error}", cure) from error
@@ -123,6 +132,13 @@ def _connect(sock: socket.socket, files: Files, call_off: CallOff) -> None:
         except BlockingIOError:
             call_off.pause(PAUSE_SECONDS)
     sock.setblocking(True)
+
+
+def unusable(path: Path, error: OSError) -> EngineUnavailableError:
+    """What a call of the system means that failed with one of our files."""
+    lacks = error.errno in _LACKS
+    cure = "close what is not used, or raise the limit (ulimit -n)" if lacks else "mend or remove it"
+    return EngineUnavailableError(f"{path}: {error.strerror}", cure, lacks)
 
 
 def join(files: Files, hello: Hello, call_off: CallOff) -> Greeted:

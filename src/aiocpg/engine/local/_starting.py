@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aiocpg.engine.local._directory import Files, prepare
-from aiocpg.engine.local._greeting import PAUSE_SECONDS, CallOff, Greeted, NotLetInError, greet
+from aiocpg.engine.local._greeting import PAUSE_SECONDS, CallOff, Greeted, NotLetInError, greet, unusable
 from aiocpg.engine.local._wire import Hello
 from aiocpg.errors import EngineUnavailableError
 
@@ -84,13 +84,16 @@ def take_lock(files: Files) -> int | None:
     try:
         lock = os.open(files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise EngineUnavailableError(f"{files.lock}: {error.strerror}", "mend or remove it") from error
+        raise unusable(files.lock, error) from error
     _locks.add(lock)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         release_lock(lock)
         return None
+    except OSError as error:
+        release_lock(lock)
+        raise unusable(files.lock, error) from error
     if not is_at(lock, files.lock):
         # The broker that had it has ended, and taken the file with it.
         release_lock(lock)
@@ -115,7 +118,10 @@ def is_at(descriptor: int, path: Path) -> bool:
 def _run(name: str, lock: int, call_off: CallOff) -> None:
     if not sys.executable:
         raise _unstartable("this program's own interpreter is unknown (sys.executable)")
-    here, there = os.pipe()
+    try:
+        here, there = os.pipe()
+    except OSError as error:
+        raise _unstartable(f"no pipe: {error.strerror}") from error
     with os.fdopen(here, "rb", buffering=0) as told:
         try:
             where = str(Path(__file__).parents[3])
