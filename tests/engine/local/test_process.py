@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +82,17 @@ def test_broker_sees_that_its_files_are_taken_away(taken: str) -> None:
     release = take_lock(found)
     assert release is not None
     release_lock(release)
+
+
+def test_broker_sees_that_its_directory_is_no_more(local_directory: Path) -> None:
+    """Nor anything that it could be."""
+    with connected():
+        pass
+    found = files("elsewhere")
+    lock = take_lock(found)
+    assert lock is not None
+    with _World(found, lock) as world:
+        shutil.rmtree(local_directory)
+        local_directory.touch()
+        assert not world.is_ours()
+    local_directory.unlink()

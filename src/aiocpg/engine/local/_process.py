@@ -107,5 +107,5 @@ class _World:
     def _has_socket(self) -> bool:
         try:
             return os.path.samestat(self._place, os.stat(self._files.socket, follow_symlinks=False))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
