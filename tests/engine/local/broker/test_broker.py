@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,6 +169,20 @@ async def test_reader_that_comes_back_in_time_loses_nothing(tmp_path: Path) -> N
         assert both[0][1:] == both[1]
         await sender
         assert not any(group.behind for group in place.broker._groups.values())
+
+
+async def test_nobody_is_slow_while_the_broker_stands_still(tmp_path: Path) -> None:
+    """Who was behind when it was stopped has had no time to read."""
+    async with serving(tmp_path, SMALL) as place:
+        reader, sleeper = await place.member(1), await place.member(2)
+        sleeper.writer.transport.pause_reading()
+        sender = asyncio.create_task(flood(reader, 500))
+        reading = asyncio.create_task(reader.records(501))
+        await until(lambda: any(group.behind for group in place.broker._groups.values()))
+        sleeper.writer.transport.resume_reading()
+        time.sleep(2 * SMALL.grace_seconds)  # noqa: ASYNC251 - the loop is the broker's
+        assert await sleeper.records(500) == (await reading)[1:]
+        await sender
 
 
 async def test_member_that_leaves_with_much_unread_is_not_there_for_ever(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ log = logging.getLogger("aiocpg")
 
 _SEQ_STEP = 4
 
+_LOOKS = 5
+"""At who is behind, until it is cut off. While the broker stands still there is none, or but one."""
+
 FAREWELL_SECONDS = 1.0
 """How long the end of the broker waits until its clients have read why."""
 
@@ -134,11 +137,18 @@ class Broker:
     def _fell_behind(self, group: _Group, client: Client) -> None:
         if client in group.behind:
             return
-        loop = asyncio.get_running_loop()
-        group.behind[client] = loop.call_later(self.limits.grace_seconds, self._cut, client)
+        self._look_again(group, client, _LOOKS)
         if len(group.behind) == 1:
             for other in group.clients:
                 other.hold(True)
+
+    def _look_again(self, group: _Group, client: Client, looks: int) -> None:
+        if looks:
+            seconds = self.limits.grace_seconds / _LOOKS
+            loop = asyncio.get_running_loop()
+            group.behind[client] = loop.call_later(seconds, self._look_again, group, client, looks - 1)
+        else:
+            self._cut(client)
 
     def relieved(self, client: Client) -> None:
         """Some of what waited for a client is gone."""
