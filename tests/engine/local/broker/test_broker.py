@@ -97,6 +97,20 @@ async def test_sockets_have_a_number(tmp_path: Path) -> None:
         await place.introduced(4)
 
 
+async def test_one_process_does_not_take_all_sockets(tmp_path: Path) -> None:
+    """Another one is still let in."""
+    program = "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect('{}')\ns.sendall({!r})\nprint(s.recv(7)[4])"
+    async with serving(tmp_path, Limits(clients=4, share=3)) as place:
+        mine = [await place.introduced(pid) for pid in (1, 2, 3)]
+        fourth = await place.connect()
+        assert "of this process" in _wire.read_refused(await fourth.until(Kind.REFUSED))[1]
+        other = python(program.format(place.path, _wire.hello(Hello(4))))
+        assert await asyncio.to_thread(finish, other) == f"{Kind.WELCOME.value}\n"
+        mine[0].close()
+        await until(lambda: len(place.broker._clients) == 2)
+        await place.introduced(5)
+
+
 async def test_stranger_that_says_nothing_is_let_go(tmp_path: Path) -> None:
     """After a while, and without a word: a HELLO that is half there is none."""
     async with serving(tmp_path, SMALL) as place:
@@ -157,20 +171,6 @@ async def test_reader_that_stands_still_is_cut_off_with_a_reason(tmp_path: Path)
         assert "it read too slowly" in await sleeper.end()
 
 
-async def test_reader_that_comes_back_in_time_loses_nothing(tmp_path: Path) -> None:
-    """Those it held up go on."""
-    async with serving(tmp_path, SMALL._replace(grace_seconds=30)) as place:
-        reader, sleeper = await place.member(1), await place.member(2)
-        sleeper.writer.transport.pause_reading()
-        sender = asyncio.create_task(flood(reader, 500))
-        await until(lambda: any(group.behind for group in place.broker._groups.values()))
-        sleeper.writer.transport.resume_reading()
-        both = await asyncio.gather(reader.records(501), sleeper.records(500))
-        assert both[0][1:] == both[1]
-        await sender
-        assert not any(group.behind for group in place.broker._groups.values())
-
-
 async def test_nobody_is_slow_while_the_broker_stands_still(tmp_path: Path) -> None:
     """Who was behind when it was stopped has had no time to read."""
     async with serving(tmp_path, SMALL) as place:
@@ -183,6 +183,20 @@ async def test_nobody_is_slow_while_the_broker_stands_still(tmp_path: Path) -> N
         time.sleep(2 * SMALL.grace_seconds)  # noqa: ASYNC251 - the loop is the broker's
         assert await sleeper.records(500) == (await reading)[1:]
         await sender
+
+
+async def test_reader_that_comes_back_in_time_loses_nothing(tmp_path: Path) -> None:
+    """Those it held up go on."""
+    async with serving(tmp_path, SMALL._replace(grace_seconds=30)) as place:
+        reader, sleeper = await place.member(1), await place.member(2)
+        sleeper.writer.transport.pause_reading()
+        sender = asyncio.create_task(flood(reader, 500))
+        await until(lambda: any(group.behind for group in place.broker._groups.values()))
+        sleeper.writer.transport.resume_reading()
+        both = await asyncio.gather(reader.records(501), sleeper.records(500))
+        assert both[0][1:] == both[1]
+        await sender
+        assert not any(group.behind for group in place.broker._groups.values())
 
 
 async def test_member_that_leaves_with_much_unread_is_not_there_for_ever(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from aiocpg._events import Address
@@ -48,6 +49,7 @@ class Broker:
         self.touched: set[Client] = _Touched(self._later)
         self.turns = Turns(limits.turn_seconds)
         self._clients: set[Client] = set()
+        self._by_process: Counter[int] = Counter()
         self._groups: dict[bytes, _Group] = {}
         self._idle_seconds = idle_seconds
         self._idle: asyncio.TimerHandle | None = None
@@ -58,21 +60,27 @@ class Broker:
 
     # -- Clients
 
-    def admit(self, client: Client) -> bool:
-        """Count a socket, if there is room for it."""
+    def admit(self, client: Client) -> str | None:
+        """Count a socket, or say why there is no room for it. Processes of other pid namespaces are all number 0."""
         if len(self._clients) >= self.limits.clients:
-            return False
+            return f"{self.limits.clients} sockets are open"
+        if self._by_process[client.process] >= self.limits.share and client.process:
+            return f"{self.limits.share} sockets of this process are open"
         self._clients.add(client)
+        self._by_process[client.process] += 1
         self._empty.clear()
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        return True
+        return None
 
     def forget(self, client: Client) -> None:
         """A socket is gone."""
         self.drop(client)
-        self._clients.discard(client)
+        if client in self._clients:
+            self._clients.remove(client)
+            self._by_process[client.process] -= 1
+            self._by_process += Counter()  # without those that have none
         self.wait_for_somebody()
 
     def wait_for_somebody(self) -> None:

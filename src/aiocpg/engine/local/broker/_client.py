@@ -35,8 +35,8 @@ class Host(Protocol):
     touched: set[Client]
     turns: Turns
 
-    def admit(self, client: Client) -> bool:
-        """Count a socket, if there is room for it."""
+    def admit(self, client: Client) -> str | None:
+        """Count a socket, or say why there is no room for it."""
 
     def forget(self, client: Client) -> None:
         """A socket is gone."""
@@ -62,6 +62,7 @@ class Client(asyncio.Protocol):
     A client: a stranger, then a connection or a member.
 
     Attributes:
+        process: The pid of who connected, whatever it claims to be.
         backlog: Bytes of frames that wait for it here.
         seat: Its place in a group, while it is a member.
         is_ending: Whether it was told the end, or left; nothing it sends counts any more.
@@ -79,6 +80,7 @@ class Client(asyncio.Protocol):
         self._is_held = False
         self._is_reading = True
         self._timer: asyncio.TimerHandle | None = None
+        self.process = 0
         self.backlog = 0
         self.seat: Seat | None = None
         self.is_ending = False
@@ -92,13 +94,13 @@ class Client(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         limits = self._broker.limits
         self._transport.set_write_buffer_limits(high=limits.chunk, low=limits.chunk // 4)
-        if (uid := _uid(self._transport)) != os.geteuid():
+        self.process, uid = _credentials(self._transport)
+        if uid != os.geteuid():
             self.refuse(Refusal.MALFORMED, f"it serves uid {os.geteuid()}, not {uid}")
-        elif not self._broker.admit(self):
-            self.refuse(Refusal.FULL, f"{limits.clients} sockets are open")
+        elif why := self._broker.admit(self):
+            self.refuse(Refusal.FULL, why)
         else:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(limits.hello_seconds, self.end, "it did not introduce itself")
+            self.expect_end(limits.hello_seconds, "it did not introduce itself")
 
     def data_received(self, data: bytes) -> None:
         """Bytes came, so many as one read gives: each client has its turn."""
@@ -256,6 +258,11 @@ class Client(asyncio.Protocol):
         """Do not let it in."""
         self._finish(_wire.refused(why, text))
 
+    def expect_end(self, seconds: float, why: str) -> None:
+        """Cut it off unless it is gone, or has introduced itself, by then."""
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.end, why)
+
     def end(self, why: str) -> None:
         """
         Cut it off: what waits for it is thrown away, and the reason comes instead.
@@ -288,7 +295,9 @@ class Client(asyncio.Protocol):
             self._timer = None
 
 
-def _uid(transport: asyncio.Transport) -> int:
+def _credentials(transport: asyncio.Transport) -> tuple[int, int]:
+    """The pid and the uid of who connected."""
     sock: socket.socket = transport.get_extra_info("socket")
     credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return int(_CREDENTIALS.unpack(credentials)[1])
+    pid, uid, _ = _CREDENTIALS.unpack(credentials)
+    return pid, uid

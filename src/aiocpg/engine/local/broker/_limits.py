@@ -10,6 +10,8 @@ class Limits(NamedTuple):
 
     clients: int = 1024
     """Sockets, connections and joins together."""
+    share: int = 512
+    """Of these that one process may have."""
     hello_seconds: float = 5.0
     """Until a socket has introduced itself."""
     high: int = 8 * 1024 * 1024
