@@ -215,6 +215,20 @@ async def test_member_that_leaves_with_much_unread_is_not_there_for_ever(tmp_pat
         await until(lambda: len(place.broker._clients) == 1)
 
 
+async def test_member_that_leaves_and_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    """As one that stays: what waits for it would be kept as long as it likes."""
+    async with serving(tmp_path, SMALL) as place:
+        reader, leaver = await place.member(1), await place.member(2)
+        leaver.writer.transport.pause_reading()
+        sender = asyncio.create_task(flood(reader, 50))
+        await reader.records(51)
+        await sender
+        leaver.send(_wire.frame(Kind.LEAVE))
+        await until(lambda: all(client.is_ending for client in place.broker._clients if client.seat is None))
+        leaver.writer.transport.resume_reading()
+        assert "it has left" in await leaver.end()
+
+
 async def test_other_groups_do_not_wait(tmp_path: Path) -> None:
     """For a reader that is behind in one."""
     async with serving(tmp_path, SMALL._replace(grace_seconds=30)) as place:

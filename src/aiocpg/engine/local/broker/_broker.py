@@ -106,6 +106,7 @@ class Broker:
             seat = client.seat
             self.sequencer.leave(seat)
             self._ungroup(client)
+            client.expect_end(self.limits.grace_seconds, "it has left, and did not close in time")
 
     def drop(self, client: Client) -> None:
         """A member is gone, or is cut off."""

@@ -19,7 +19,7 @@ class Limits(NamedTuple):
     low: int = 2 * 1024 * 1024
     """When no member is behind by more, reading goes on."""
     grace_seconds: float = 5.0
-    """How long one member may hold up the others; then it is cut off."""
+    """How long one member may hold up the others, and one that has left may go on reading; then it is cut off."""
     answers: int = 1024 * 1024
     """When so many bytes of answers wait for a connection, no further question of its is read."""
     frames: int = 32
