@@ -171,6 +171,21 @@ async def test_reader_that_stands_still_is_cut_off_with_a_reason(tmp_path: Path)
         assert "it read too slowly" in await sleeper.end()
 
 
+async def test_process_that_was_slow_does_not_hold_up_others_again(tmp_path: Path) -> None:
+    """It could come back each time, and its group would stand still as good as always."""
+    async with serving(tmp_path, SMALL) as place:
+        for pid, grace in ((1, 0.3), (2, 3600)):
+            place.broker.limits = SMALL._replace(grace_seconds=grace)
+            sleeper = await place.member(pid)
+            (client,) = place.broker._clients
+            sleeper.writer.transport.pause_reading()
+            sender = asyncio.create_task(flood(sleeper, 100))
+            await until(lambda client=client: client.is_ending)
+            sender.cancel()
+            sleeper.close()
+            await until(lambda: not place.broker._clients)
+
+
 async def test_nobody_is_slow_while_the_broker_stands_still(tmp_path: Path) -> None:
     """Who was behind when it was stopped has had no time to read."""
     async with serving(tmp_path, SMALL) as place:

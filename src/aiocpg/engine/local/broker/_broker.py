@@ -50,6 +50,7 @@ class Broker:
         self.turns = Turns(limits.turn_seconds)
         self._clients: set[Client] = set()
         self._by_process: Counter[int] = Counter()
+        self._was_slow: dict[int, float] = {}
         self._groups: dict[bytes, _Group] = {}
         self._idle_seconds = idle_seconds
         self._idle: asyncio.TimerHandle | None = None
@@ -146,6 +147,9 @@ class Broker:
     def _fell_behind(self, group: _Group, client: Client) -> None:
         if client in group.behind:
             return
+        if self._was_slow.get(client.process, 0) > asyncio.get_running_loop().time():
+            self._cut(client)
+            return
         self._look_again(group, client, _LOOKS)
         if len(group.behind) == 1:
             for other in group.clients:
@@ -174,6 +178,10 @@ class Broker:
 
     def _cut(self, client: Client) -> None:
         log.warning("%s reads too slowly, %d bytes wait for it: cut off", client.name, client.backlog)
+        if client.process:
+            now = asyncio.get_running_loop().time()
+            self._was_slow = {process: end for process, end in self._was_slow.items() if end > now}
+            self._was_slow[client.process] = now + self.limits.again_seconds
         client.end(f"it read too slowly, and {client.backlog} bytes waited for it")
 
     # -- Life

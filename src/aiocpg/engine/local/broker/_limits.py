@@ -20,6 +20,8 @@ class Limits(NamedTuple):
     """When no member is behind by more, reading goes on."""
     grace_seconds: float = 5.0
     """How long one member may hold up the others, and one that has left may go on reading; then it is cut off."""
+    again_seconds: float = 60.0
+    """How long a process of which a member was cut off holds up nobody: those of its members are cut off at once."""
     answers: int = 1024 * 1024
     """When so many bytes of answers wait for a connection, no further question of its is read."""
     frames: int = 32
