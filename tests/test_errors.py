@@ -22,8 +22,10 @@ from aiocpg.errors import (
     MembershipLostError,
     MessageLostError,
     MessageTooBigError,
+    NotJoinedError,
     SlowConsumerError,
     StatusError,
+    TooManyGroupsError,
     UsageError,
 )
 
@@ -38,6 +40,9 @@ SAMPLES: list[tuple[CPGError, list[str]]] = [
     (AlreadyJoinedError(b"group"), ["b'group'", "share", "leave it first"]),
     (GroupClosedError(b"group"), ["b'group'", "left by this side"]),
     (ConnectionClosedError(), ["closed by this side"]),
+    (TooManyGroupsError(51, 50), ["51 groups", "50", "several calls"]),
+    (NotJoinedError("c"), ["'c' is not joined", "as often as it was joined"]),
+    (NotJoinedError("c", ("a", "b")), ["'c' is not joined", "a, b before it were left"]),
     (BusyError("events()"), ["another task", "events()"]),
     (ForkedError(), ["fork()", "connect anew"]),
     (EngineUnavailableError("corosync is down", "start it", True), ["corosync is down: start it"]),
@@ -88,6 +93,8 @@ OURS = {
     AlreadyJoinedError,
     GroupClosedError,
     ConnectionClosedError,
+    TooManyGroupsError,
+    NotJoinedError,
     BusyError,
     ForkedError,
 }
@@ -110,6 +117,7 @@ def _is_below(found: object, parent: type[CPGError]) -> bool:
     [
         (GroupNameError, ValueError),
         (MessageTooBigError, ValueError),
+        (TooManyGroupsError, ValueError),
         (BusyError, RuntimeError),
         (ConnectionLostError, ConnectionError),
     ],

@@ -6,36 +6,53 @@ import enum
 import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import aiocpg
-from aiocpg import errors
+from aiocpg import errors, evs
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
-DIRECTIVE = re.compile(r"^\.\. (?:py:)?(?:auto)?(?:class|data|exception|function):: aiocpg\.(\w+)$", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^\.\. (?:py:)?(?:auto)?(?:class|data|exception|function):: (aiocpg(?:\.evs)?)\.(\w+)$", re.MULTILINE
+)
+
+PACKAGES: dict[str, ModuleType] = {"aiocpg": aiocpg, "aiocpg.evs": evs}
+"""Those whose names are all in ``__all__``, and all in the reference."""
 
 # Not objects with a docstring of their own: their text stands in the reference.
-PLAIN = {"Buffer", "Event", "__version__"}
-DOCUMENTED = sorted(set(aiocpg.__all__) - PLAIN)
+PLAIN = {
+    "aiocpg": {"Buffer", "Event", "__version__"},
+    "aiocpg.evs": {"Configuration", "EvsEvent", "GroupLike"},
+}
+DOCUMENTED = [
+    (package, name) for package, module in PACKAGES.items() for name in sorted(set(module.__all__) - PLAIN[package])
+]
 
 
-def test_reference_has_exactly_the_public_names() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_reference_has_exactly_the_public_names(package: str) -> None:
     """A name in ``__all__`` without documentation, and documentation of a name that is not there, both fail."""
     pages = "\n".join(page.read_text() for page in REFERENCE.glob("*.md"))
-    assert sorted(DIRECTIVE.findall(pages)) == sorted(aiocpg.__all__)
+    documented = sorted(name for where, name in DIRECTIVE.findall(pages) if where == package)
+    assert documented == sorted(PACKAGES[package].__all__)
 
 
-def test_every_public_name_is_there() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_there(package: str) -> None:
     """``from aiocpg import *`` works, and imports no private name."""
-    assert [name for name in aiocpg.__all__ if not hasattr(aiocpg, name)] == []
-    assert [name for name in aiocpg.__all__ if name.startswith("_")] == ["__version__"]
+    module = PACKAGES[package]
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+    assert {name for name in module.__all__ if name.startswith("_")} <= {"__version__"}
 
 
-def test_nothing_else_looks_public() -> None:
-    """What the root has and ``__all__`` has not is a module or begins with an underscore."""
-    names = {name for name, value in vars(aiocpg).items() if not name.startswith("_") and not inspect.ismodule(value)}
-    assert names - {"annotations"} == set(aiocpg.__all__) - {"__version__"}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_else_looks_public(package: str) -> None:
+    """What a package has and ``__all__`` has not is a module or begins with an underscore."""
+    module = PACKAGES[package]
+    names = {name for name, value in vars(module).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert names - {"annotations"} == set(module.__all__) - {"__version__"}
 
 
 def test_all_errors_are_in_the_root() -> None:
@@ -47,31 +64,26 @@ def test_all_errors_are_in_the_root() -> None:
     assert set(errors.__all__) == defined
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
-def test_public_name_has_a_docstring(name: str) -> None:
+@pytest.mark.parametrize(("package", "name"), DOCUMENTED)
+def test_public_name_has_a_docstring(package: str, name: str) -> None:
     """The docstring is its own, not inherited."""
-    own = (
-        vars(getattr(aiocpg, name)).get("__doc__")
-        if inspect.isclass(getattr(aiocpg, name))
-        else inspect.getdoc(aiocpg.connect)
-    )
+    found = getattr(PACKAGES[package], name)
+    own = vars(found).get("__doc__") if inspect.isclass(found) else inspect.getdoc(found)
     assert own
     assert not own.startswith(f"{name}(")  # what dataclass and NamedTuple write where nobody did
 
 
-def _public_methods() -> list[str]:
-    classes = {name: getattr(aiocpg, name) for name in DOCUMENTED if inspect.isclass(getattr(aiocpg, name))}
+def _public_methods() -> list[tuple[str, str, str]]:
     return sorted(
-        f"{name}.{method}"
-        for name, cls in classes.items()
-        if not issubclass(cls, enum.Enum)
+        (package, name, method)
+        for package, name in DOCUMENTED
+        if inspect.isclass(cls := getattr(PACKAGES[package], name)) and not issubclass(cls, enum.Enum)
         for method, value in vars(cls).items()
         if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, property))
     )
 
 
-@pytest.mark.parametrize("method", _public_methods())
-def test_public_method_has_a_docstring(method: str) -> None:
+@pytest.mark.parametrize(("package", "cls", "method"), _public_methods())
+def test_public_method_has_a_docstring(package: str, cls: str, method: str) -> None:
     """Every method and property of a public class says what it does."""
-    cls, _, name = method.partition(".")
-    assert inspect.getdoc(vars(getattr(aiocpg, cls))[name])
+    assert inspect.getdoc(vars(getattr(PACKAGES[package], cls))[method])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 import aiocpg
-from aiocpg import lowlevel
+from aiocpg import evs, lowlevel
 from aiocpg.testing import ClusterNode
 from support.imports import modules
 
@@ -31,11 +31,29 @@ GRAIN = {
     "listings": int,
     "brokers": int,
     "buffers": int,
+    "groups": int,
+    "sets": int,
+    "answers": int,
+    "frames": int,
+    "pieces": int,
+    "values": int,
+    "configurations": int,
 }
 """Units that ``limits.md`` uses for what the source decides, and what a value in them is."""
 
 
 NO_LIMITS = {
+    "evs._wire.data.HEAD_SIZE",
+    "evs._wire.data.KEY_SIZE",
+    "evs._wire.data.RECORD_SIZE",
+    "evs._wire.header.FLAG_CRC",
+    "evs._wire.header.FLAG_REQUEST",
+    "evs._wire.header.FLAG_SAFE",
+    "evs._wire.header.HEADER_SIZE",
+    "evs._wire.header.VERSION",
+    "evs._wire.meta.ABORTED",
+    "evs._wire.meta.CHUNK",
+    "evs._wire.meta.TRACE",
     "engine._sequencer.FIRST_SEQ",
     "engine.corosync._listing.ALL_GROUPS",
     "engine.corosync._raw.DELIVER_INITIAL_TOTEM_CONF",
@@ -43,7 +61,7 @@ NO_LIMITS = {
     "engine.local._wire.VERSION",
     "engine.local.broker._client.NODEID",
 }
-"""Numbers that are names: a flag and a kind of libcpg's, and those of a ring, of a protocol, of a node."""
+"""Numbers that are names: a flag and a kind of libcpg's, and those of a ring, of two protocols, of a node."""
 
 
 class Limit(NamedTuple):
@@ -166,3 +184,58 @@ def test_table_of_errors_has_every_class_with_its_cure() -> None:
     told = {name: row[1] for row in rows("errors.md") for name in re.findall(r"`(\w+)`", row[0])}
     assert all(told.values())
     assert set(told) == set(aiocpg.errors.__all__) - {"CPGError", "EngineError"}
+
+
+EVS_H = [
+    "evs_initialize",
+    "evs_finalize",
+    "evs_fd_get",
+    "evs_dispatch",
+    "evs_context_get",
+    "evs_context_set",
+    "evs_join",
+    "evs_leave",
+    "evs_mcast_joined",
+    "evs_mcast_groups",
+    "evs_membership_get",
+    "evs_deliver_fn_t",
+    "evs_confchg_fn_t",
+]
+"""What ``corosync/evs.h`` declared, in the last release that had it: functions, then the two callbacks."""
+
+
+def test_table_of_the_old_interface_has_every_function_once() -> None:
+    """Who comes from ``corosync/evs.h`` finds each call, what is the same and what is not."""
+    table = rows("evs.md", "The old interface")
+    assert [row[0].strip("`") for row in table] == EVS_H
+    assert all(row[3] for row in table), "a row does not say what differs"
+
+
+def test_table_of_the_old_interface_names_what_exists() -> None:
+    """Each twin is there, and each class named beside it; two functions have no twin, and it says why."""
+    table = rows("evs.md", "The old interface")
+    without = {row[0].strip("`") for row in table if "no twin to call" in row[3]}
+    assert without == {row[0].strip("`") for row in table if row[1] == "none"} == {"evs_fd_get", "evs_dispatch"}
+    named = [name for row in table if row[1] != "none" for name in re.findall(r"`([\w.]+)`", row[1])]
+    named += re.findall(r"`([A-Z]\w*[a-z]\w*(?:\.\w+)?)`", " ".join(cell for row in table for cell in row))
+    assert len(named) > len(EVS_H)
+    for name in named:
+        _assert_is_of_evs(name)
+
+
+def _assert_is_of_evs(name: str) -> None:
+    owner, _, member = name.partition(".")
+    found = getattr(evs, owner, None) or getattr(aiocpg, owner)
+    if owner == "Evs" and member == "context":
+        return  # made in the constructor
+    assert hasattr(found, member or "__doc__"), name
+
+
+def test_table_of_options_is_that_of_connect() -> None:
+    """Each option with a unit or a limit has its line, and its default is the one in the signature."""
+    told = {row[0].strip("`"): row[2] for row in rows("evs.md", "Opening")}
+    defaults = {name: parameter.default for name, parameter in inspect.signature(evs.connect).parameters.items()}
+    assert defaults.keys() - told.keys() == {"url", "connection", "reconnect", "daemon_uid", "context"}
+    for name, text in told.items():
+        given = text.strip('`"').replace(" ", "").partition(",")[0]
+        assert given == str(defaults[name]) or float(given) == defaults[name], name

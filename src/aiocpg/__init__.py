@@ -43,8 +43,10 @@ from aiocpg.errors import (
     MembershipLostError,
     MessageLostError,
     MessageTooBigError,
+    NotJoinedError,
     SlowConsumerError,
     StatusError,
+    TooManyGroupsError,
     UsageError,
 )
 
@@ -78,6 +80,7 @@ __all__ = [
     "Message",
     "MessageLostError",
     "MessageTooBigError",
+    "NotJoinedError",
     "Opening",
     "Reason",
     "Receipt",
@@ -87,6 +90,7 @@ __all__ = [
     "SlowConsumerError",
     "StatusError",
     "Stream",
+    "TooManyGroupsError",
     "UsageError",
     "View",
     "__version__",

@@ -22,8 +22,10 @@ __all__ = [
     "MembershipLostError",
     "MessageLostError",
     "MessageTooBigError",
+    "NotJoinedError",
     "SlowConsumerError",
     "StatusError",
+    "TooManyGroupsError",
     "UsageError",
 ]
 
@@ -129,6 +131,43 @@ class ConnectionClosedError(UsageError):
 
     def __str__(self) -> str:
         return "the connection was closed by this side; connect again to go on"
+
+
+class TooManyGroupsError(UsageError, ValueError):
+    """
+    More groups than one call of :mod:`aiocpg.evs` takes.
+
+    Attributes:
+        number: How many were given.
+        limit: How many it takes: 50 to join or leave, 255 to send to.
+    """
+
+    def __init__(self, number: int, limit: int) -> None:
+        super().__init__(number, limit)
+        self.number = number
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"{self.number} groups at once, the limit is {self.limit}: use several calls"
+
+
+class NotJoinedError(UsageError):
+    """
+    A group of a domain was left that the handle has not joined.
+
+    Attributes:
+        group: The first such group.
+        removed: The groups before it in the call, which were left.
+    """
+
+    def __init__(self, group: str, removed: tuple[str, ...] = ()) -> None:
+        super().__init__(group, removed)
+        self.group = group
+        self.removed = removed
+
+    def __str__(self) -> str:
+        before = f"; {', '.join(self.removed)} before it were left" if self.removed else ""
+        return f"{self.group!r} is not joined here, or was left as often as it was joined{before}"
 
 
 class BusyError(UsageError, RuntimeError):

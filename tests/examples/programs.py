@@ -79,6 +79,11 @@ class Program:
         self._process.stdin.write("".join(f"{line}\n" for line in lines))
         self._process.stdin.flush()
 
+    def close_input(self) -> None:
+        """End its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def send(self, signum: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(signum)

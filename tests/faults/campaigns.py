@@ -16,10 +16,17 @@ import anyio.to_thread
 import pytest
 
 from aiocpg.testing import ClusterNode, CorosyncCluster
+from evs.sim.modes import MODES
+from evs.sim.trying import attempt
 from faults import cancelling
 from faults.crowd import Crowd, has_ended
 from faults.cycling import Footprint, cycle
 from faults.everything import DEATHS, all_lost, busy_calls, going_well, iterators
+from faults.evs_fuzzing import Siege, figures, fuzz_parse
+from faults.evs_walk.figures import Figures
+from faults.evs_walk.schedule import partitions
+from faults.evs_walk.trying import walk_and_check as walk_in_domains
+from faults.evs_walk.walking import TOKEN as TOKEN_OF_DOMAINS
 from faults.flooding import FLOODS, Flood, flood_past_a_slow_reader
 from faults.fuzzing import fuzz
 from faults.test_fuzz import MOST_MORE
@@ -127,6 +134,48 @@ async def test_honest_clients_do_not_notice_a_million_hostile_frames(seed: int, 
     for name, value in told._asdict().items():
         measured(name, value, "")
     assert told.rss_peak - told.rss_before < MOST_MORE
+
+
+def test_of_a_million_frames_comes_a_frame_or_the_one_error(seed: int, measured: Measured) -> None:
+    """See test_evs_fuzz.py."""
+    for name, value in figures(fuzz_parse(1_000_000, seed)):
+        measured(name, value, "")
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_endpoints_stand_a_siege_of_a_million_frames(seed: int, part: int, measured: Measured) -> None:
+    """See test_evs_fuzz.py. Five sieges, for the longest that a test may take."""
+    for name, value in figures(Siege(seed + part).run(200_000)):
+        measured(name, value, "")
+
+
+@pytest.mark.parametrize("part", range(6))
+async def test_safe_is_safe_through_ten_minutes_of_partitions(
+    seed: int, part: int, tmp_path: Path, measured: Measured
+) -> None:
+    """See test_evs_walk.py. In parts of some hundred seconds each, for the longest that a test may take."""
+    total = Figures()
+    with CorosyncCluster(3, token=TOKEN_OF_DOMAINS) as cluster:
+        for number in range(seed + 10 * part, seed + 10 * part + 10):
+            total += await walk_in_domains(cluster, number, tmp_path / str(number), partitions)
+    measured("checked", total.summary.lives, f"lives, {total}")
+
+
+@on_all_loops
+async def test_domains_keep_every_promise_on_many_random_walks(seed: int, tmp_path: Path, measured: Measured) -> None:
+    """See test_evs_walk.py."""
+    total = Figures()
+    with CorosyncCluster(3, token=TOKEN_OF_DOMAINS) as cluster:
+        for number in range(seed, seed + 10):
+            total += await walk_in_domains(cluster, number, tmp_path / str(number))
+    measured("checked", total.summary.lives, f"lives, {total}")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_endpoints_keep_every_promise_in_a_thousand_simulated_runs(seed: int, mode: str, measured: Measured) -> None:
+    """See evs/test_simulation.py."""
+    for name, value in attempt(mode, range(seed, seed + 1000))._asdict().items():
+        measured(name, value, "")
 
 
 def come_back(node: ClusterNode) -> None:

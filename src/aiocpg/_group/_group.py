@@ -11,9 +11,9 @@ import anyio
 
 from aiocpg._events import Address, Buffer, ConfigurationChange, Event, Message, Receipt, View
 from aiocpg._group._life import Life
-from aiocpg._group._payload import all_checked, joined
 from aiocpg._group._sender import Confirmation
 from aiocpg._hub import Kinds
+from aiocpg._payload import all_checked, joined
 from aiocpg._state.inbox import MAX_BUFFERED_BYTES, checked_budget
 from aiocpg._stream import Stream
 from aiocpg.errors import CPGError

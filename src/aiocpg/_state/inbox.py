@@ -42,8 +42,10 @@ def checked_budget(max_buffered_bytes: int) -> int:
 
 
 def cost(event: object) -> int:
-    """Bytes that an event counts for in a budget."""
-    return (len(event.data) if type(event) is Message else 0) + EVENT_OVERHEAD
+    """Bytes that an event counts for in a budget: those of its payload, if it has one, and some."""
+    if type(event) is Message:
+        return len(event.data) + EVENT_OVERHEAD
+    return len(getattr(event, "data", b"")) + EVENT_OVERHEAD
 
 
 class Flag(Protocol):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocpg import Buffer, MessageTooBigError
-from aiocpg._group._payload import all_checked, joined
+from aiocpg._payload import all_checked, joined
 
 MAKERS: list[Callable[[bytes], Buffer]] = [bytes, bytearray, memoryview]
 BUFFERS = st.builds(lambda make, data: make(data), st.sampled_from(MAKERS), st.binary())

@@ -1,0 +1,89 @@
+"""When what is held is said to be stalled, when all are asked where they stand, and when a laggard is to be evicted."""
+
+from __future__ import annotations
+
+import enum
+
+FIRST_PAUSE_SECONDS = 1.0
+MOST_PAUSE_SECONDS = 10.0
+"""Pauses between two requests grow from the first to the second."""
+
+
+class Due(enum.Flag):
+    """What is to be done now."""
+
+    NOTHING = 0
+    TELL = enum.auto()
+    """Readers are to be told that it stalls."""
+    ASK = enum.auto()
+    EVICT = enum.auto()
+
+
+class StallWatch:
+    """
+    Watches one thing: whether what is held moves.
+
+    Args:
+        stall_timeout: Seconds without a move after which it counts as stalled.
+        evict_after: Seconds after which a laggard is to go; None: never.
+
+    Attributes:
+        is_stalled: Whether readers have been told.
+    """
+
+    def __init__(self, stall_timeout: float, evict_after: float | None) -> None:
+        self._timeout = stall_timeout
+        self._evict_after = evict_after
+        self._held: object = None
+        self._since = 0.0
+        self._told: frozenset[object] = frozenset()
+        self._next_ask = 0.0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._next_evict = 0.0
+        self.is_stalled = False
+
+    def watch(self, held: object, now: float) -> float | None:
+        """
+        What is held now, None for nothing; each move makes it another. Returns how long it had stalled, if it goes on.
+        """
+        if held == self._held:
+            return None
+        stalled_for = now - self._since if self.is_stalled else None
+        self._held = held
+        self._since = now
+        self._pause = FIRST_PAUSE_SECONDS
+        self._next_ask = now + self._timeout
+        self._next_evict = now + (self._evict_after or 0.0)
+        self.is_stalled = False
+        self._told = frozenset()
+        return stalled_for
+
+    def due(self, laggards: frozenset[object], now: float) -> Due:
+        """What is to be done now."""
+        if self._held is None or now < self._since + self._timeout:
+            return Due.NOTHING
+        due = Due.NOTHING
+        if laggards != self._told or not self.is_stalled:
+            self.is_stalled, self._told = True, laggards
+            due |= Due.TELL
+        if now >= self._next_ask:
+            self._next_ask = now + self._pause
+            self._pause = min(2 * self._pause, MOST_PAUSE_SECONDS)
+            due |= Due.ASK
+        if self._evict_after is not None and now >= self._next_evict:
+            self._next_evict = now + self._evict_after
+            due |= Due.EVICT
+        return due
+
+    def since(self, now: float) -> float:
+        """Seconds without a move."""
+        return now - self._since
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`due` is to be asked at the latest; None where nothing is held."""
+        if self._held is None:
+            return None
+        first = self._since + self._timeout
+        later = [self._next_ask] + ([self._next_evict] if self._evict_after is not None else [])
+        return max(first, min(later))

@@ -1,0 +1,136 @@
+"""From what an endpoint hands out to the handles of this process: who gets which message, and at which position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from aiocpg._events import Guarantee
+from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox
+from aiocpg.errors import CPGError
+from aiocpg.evs._endpoint import Delivered
+from aiocpg.evs._routing import Joined, Routes
+from aiocpg.evs._values import Delivery, EvsEvent, RegularConfiguration, Resumed, Stalled, TransitionalConfiguration
+
+_GUARANTEES = tuple(Guarantee)
+
+# Half the cost of Delivery(...): one is made for each message and each handle.
+_make = partial(tuple.__new__, Delivery)
+
+
+class Reader:
+    """
+    What one handle has not read yet.
+
+    Args:
+        limit: Its budget in bytes.
+        readers: All of its endpoint.
+
+    Attributes:
+        inbox: What it has not read.
+    """
+
+    def __init__(self, limit: int, readers: Readers) -> None:
+        self.inbox: Inbox[EvsEvent] = Inbox(limit, readers.in_force, first=readers.first())
+        self._events: list[EvsEvent] = []
+        self._size = 0
+
+    def put(self, events: Sequence[EvsEvent], size: int) -> None:
+        """Events of this batch; ``size`` are the bytes of their payload."""
+        self._events += events
+        self._size += size + EVENT_OVERHEAD * len(events)
+
+    def flush(self) -> None:
+        """The batch is over: wake who reads."""
+        if self._events:
+            self.inbox.put(self._events, self._size)
+            self._events = []
+            self._size = 0
+
+
+class Readers:
+    """
+    All handles of an endpoint.
+
+    Attributes:
+        configuration: The one that was handed out last and is in force.
+        stalled: What readers were told of a stall that lasts.
+        position: Messages that were delivered.
+    """
+
+    def __init__(self) -> None:
+        self._routes: Routes[Reader] = Routes()
+        self._readers: set[Reader] = set()
+        self.configuration: RegularConfiguration | None = None
+        self.stalled: Stalled | None = None
+        self.position = 0
+
+    def open(self, limit: int) -> tuple[Reader, Joined]:
+        """One more handle."""
+        reader = Reader(limit, self)
+        self._readers.add(reader)
+        return reader, self._routes.add(reader)
+
+    def close(self, reader: Reader) -> None:
+        """A handle is gone. Repeating does nothing."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+            self._routes.remove(reader)
+            reader.inbox.end()
+
+    @property
+    def are_none(self) -> bool:
+        """Whether the last handle is gone."""
+        return not self._readers
+
+    def first(self) -> Sequence[EvsEvent]:
+        """What a new reader begins with: the configuration as it was handed out, with those who joined then."""
+        stalled = () if self.stalled is None else (self.stalled,)
+        return () if self.configuration is None else (self.configuration, *stalled)
+
+    def in_force(self) -> Sequence[EvsEvent]:
+        """What a reader has to know that has lost something here."""
+        now = self.configuration
+        if now is None:
+            return ()
+        quiet = RegularConfiguration(now.number, now.ring_id, now.nodes, (), now.members, ())
+        return (quiet,) if self.stalled is None else (quiet, self.stalled)
+
+    def deliver(self, delivered: Delivered) -> int:
+        """Hand messages to the handles they are for; returns the position of the first."""
+        entry, configuration = delivered
+        first = position = self.position + 1
+        is_transitional = type(configuration) is TransitionalConfiguration
+        keys: bytes | None = None
+        routes: Sequence[tuple[Reader, object]] = ()
+        source = entry.source
+        for guarantee, its_keys, _, data in entry.records:
+            if its_keys is not keys:  # the messages of a frame share them
+                keys = its_keys
+                routes = self._routes.of(keys)
+            for reader, groups in routes:
+                event = _make((source, data, groups, _GUARANTEES[guarantee], position, is_transitional))
+                reader.put((event,), len(data))
+            position += 1
+        self.position = position - 1
+        return first
+
+    def tell(self, event: EvsEvent) -> None:
+        """Tell all handles of something that is no message."""
+        if isinstance(event, RegularConfiguration):
+            self.configuration = event
+        elif isinstance(event, (Stalled, Resumed)):
+            self.stalled = event if isinstance(event, Stalled) else None
+        for reader in self._readers:
+            reader.put((event,), 0)
+
+    def flush(self) -> None:
+        """The batch is over."""
+        for reader in self._readers:
+            reader.flush()
+
+    def end(self, error: CPGError | None = None) -> None:
+        """Nothing more comes: each gets what it has, then this error or the end."""
+        self.flush()
+        for reader in self._readers:
+            reader.inbox.end(error)

@@ -1,0 +1,1 @@
+"""Tests of EVS; ``sim`` is the simulator that drives endpoints, and the checker of what they recorded."""
