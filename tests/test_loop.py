@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -185,6 +186,19 @@ async def test_timer_calls_once_unless_it_is_cancelled() -> None:
     await until(lambda: called)
     late.cancel()
     assert called == ["late"]
+
+
+async def test_soon_is_the_next_turn_and_not_this_one() -> None:
+    """Once, in order; an error goes to its owner."""
+    called: list[object] = []
+    port = current_port()
+    for number in range(3):
+        port.call_soon(partial(called.append, number), called.append)
+    port.call_soon(lambda: int("no"), lambda error: called.append(type(error)))
+    assert called == []
+    await until(lambda: len(called) == 4)
+    await turns()
+    assert called == [0, 1, 2, ValueError]
 
 
 async def test_timer_that_is_cancelled_when_it_is_due_does_not_call() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from aiocpg import BusyError, ConnectionLostError, ForkedError, Stream, UsageError
 from aiocpg._state.inbox import Inbox
+from aiocpg._stream import Tap
 from support.running import Ticker, turns
 
 pytestmark = pytest.mark.anyio
@@ -214,3 +215,53 @@ async def test_taking_is_told_not_waiting() -> None:
     source.put(1)
     await anext(source.stream)
     assert source.taken == 1
+
+
+# -- Read by callbacks
+
+
+async def test_tap_tells_in_the_very_turn_in_which_something_comes() -> None:
+    """Each time, also where what came before was not taken; taking is told as another reader's is."""
+    source = Source()
+    got: list[list[int]] = []
+    is_taken = True
+
+    def arrived() -> None:
+        got.append(tap.take() if is_taken else [])
+
+    tap: Tap[int] = Tap(source.stream, arrived)
+    assert source.taken == 1
+    source.put(1, 2)
+    assert got == [[1, 2]]
+    is_taken = False
+    source.put(3)
+    assert tap.has_something
+    is_taken = True
+    source.put(4)
+    assert got == [[1, 2], [], [3, 4]]
+    assert not tap.has_something
+
+
+async def test_tap_tells_of_the_end_and_of_errors() -> None:
+    """Behind what had come."""
+    source = Source()
+    told: list[str] = []
+    tap: Tap[int] = Tap(source.stream, lambda: told.append("something"))
+    source.put(1)
+    source.inbox.end(ConnectionLostError("for the test"))
+    assert told == ["something"] * 2
+    assert tap.take() == [1]
+    assert tap.has_something
+    with pytest.raises(ConnectionLostError):
+        tap.take()
+
+
+async def test_closed_tap_tells_nothing_and_keeps_nothing() -> None:
+    """Repeating does nothing."""
+    source = Source()
+    told: list[str] = []
+    tap: Tap[int] = Tap(source.stream, lambda: told.append("something"))
+    tap.close()
+    tap.close()
+    source.put(1)
+    assert (told, tap.has_something) == ([], False)

@@ -57,9 +57,22 @@ class LoopPort(ABC):
     def is_here(self) -> bool:
         """Whether the caller runs in this very loop."""
 
+    @property
+    @abstractmethod
+    def is_running(self) -> Callable[[], bool]:
+        """
+        Answers whether the loop runs.
+
+        To a caller in the thread in which it ran, that is the same as :meth:`is_here`, and costs a fraction.
+        """
+
     @abstractmethod
     def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:
         """Call ``on_readable`` whenever the descriptor is readable (level-triggered), until the watch is closed."""
+
+    @abstractmethod
+    def call_soon(self, callback: Callback, crashed: Crashed) -> None:
+        """Call once in the loop's next turn."""
 
     @abstractmethod
     def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
@@ -196,11 +209,18 @@ class AsyncioPort(LoopPort):
         self._loop = loop
 
     def is_here(self) -> bool:
-        # The undecorated look-up: it answers None where there is no loop, and costs nothing on the way of each call.
+        # The undecorated look-up: it answers None where there is no loop. In CPython 3.11 it is a system call.
         return asyncio._get_running_loop() is self._loop
+
+    @property
+    def is_running(self) -> Callable[[], bool]:
+        return self._loop.is_running
 
     def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:
         return _AsyncioWatch(self._loop, fd, _running(on_readable, crashed), _running(on_writable, crashed))
+
+    def call_soon(self, callback: Callback, crashed: Crashed) -> None:
+        self._loop.call_soon(_running(callback, crashed))
 
     def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
         return _AsyncioTimer(self._loop.call_later(delay, _running(callback, crashed)))
@@ -289,15 +309,24 @@ class TrioPort(LoopPort):
     """trio."""
 
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
-        self._token = token
-
-    def is_here(self) -> bool:
         import trio  # noqa: PLC0415 - see _TrioTask
 
-        return trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token
+        self._token = token
+        self._in_trio_run = trio.lowlevel.in_trio_run
+        self._current_token = trio.lowlevel.current_trio_token
+
+    def is_here(self) -> bool:
+        return self._in_trio_run() and self._current_token() is self._token
+
+    @property
+    def is_running(self) -> Callable[[], bool]:
+        return self.is_here
 
     def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:
         return _TrioWatch(fd, _running(on_readable, crashed), _running(on_writable, crashed), crashed)
+
+    def call_soon(self, callback: Callback, crashed: Crashed) -> None:
+        self._token.run_sync_soon(_running(callback, crashed))
 
     def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
         import trio  # noqa: PLC0415 - see _TrioTask

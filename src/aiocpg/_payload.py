@@ -18,16 +18,15 @@ def joined(buffers: Sequence[Buffer], limit: int) -> bytes:
         TypeError: A piece is not of bytes.
         MessageTooBigError: All pieces together are over the limit.
     """
-    if len(buffers) == 1 and type(buffers[0]) is bytes:
+    if len(buffers) == 1:
         data = buffers[0]
-        size = len(data)
-    else:
-        # The size is looked at before anything is copied: a refusal must not cost a gigabyte.
-        size = sum(map(_size, buffers))
-        data = b""
+        if type(data) is bytes and len(data) <= limit:
+            return data
+    # The size is looked at before anything is copied: a refusal must not cost a gigabyte.
+    size = sum(map(_size, buffers))
     if size > limit:
         raise MessageTooBigError(size, limit)
-    return data or b"".join(map(_contiguous, buffers))
+    return b"".join(map(_contiguous, buffers))
 
 
 def all_checked(messages: Iterable[Buffer], limit: int) -> list[bytes]:

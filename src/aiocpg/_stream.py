@@ -120,3 +120,38 @@ class Stream(Generic[T]):
                 await arrived.wait()
             finally:
                 inbox.arrived = None
+
+
+class Tap(Generic[T]):
+    """
+    Reads a stream by callbacks, in the very turn of the loop in which something comes, instead of by a task.
+
+    Args:
+        stream: The stream; nobody else may read it.
+        arrived: Called whenever there is something to take, perhaps at once. It must not raise.
+    """
+
+    def __init__(self, stream: Stream[T], arrived: Callable[[], None]) -> None:
+        self._inbox = stream._inbox
+        self._arrived: Callable[[], None] | None = arrived
+        stream._taken()
+        self._inbox.arrived = self
+
+    @property
+    def has_something(self) -> bool:
+        """Whether :meth:`take` would answer, be it with events, an error or the end."""
+        return self._arrived is not None and self._inbox.has_something
+
+    def take(self) -> list[T]:
+        """What is there, as :meth:`Stream.receive_batch` gives it; to be called where there is something."""
+        return self._inbox.take_all()
+
+    def set(self) -> None:
+        """Something came: see :class:`aiocpg._state.inbox.Flag`."""
+        if self._arrived is not None:
+            self._arrived()
+
+    def close(self) -> None:
+        """Call back no more, and take nothing more. Repeating does nothing."""
+        self._arrived = None
+        self._inbox.clear()

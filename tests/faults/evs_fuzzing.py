@@ -27,14 +27,13 @@ from aiocpg.evs._wire import (
     Record,
     Triple,
     encode_ack,
-    encode_data,
     encode_evict,
     encode_final,
     parse,
 )
 from aiocpg.evs._wire.header import FLAG_CRC
 from aiocpg.evs._wire.meta import ABORTED, Chunk, encode_chunk
-from support.evs_frames import body_of, item, one_of_each, spoil
+from support.evs_frames import body_of, encode_data, item, one_of_each, spoil
 
 WORDS = frozenset(
     {"stranger", "duplicate", "altered", "foreign", "version", "header", "crc", "kind"}

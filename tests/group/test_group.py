@@ -24,11 +24,13 @@ from aiocpg import (
     Stream,
     UsageError,
     View,
+    connect,
 )
 from aiocpg._state.inbox import EVENT_OVERHEAD, MAX_BUFFERED_BYTES
-from aiocpg.testing import ClusterNode, CorosyncCluster
+from aiocpg._state.sends import WINDOW
+from aiocpg.testing import ClusterNode, CorosyncCluster, MemoryCluster
 from support.loops import Backend
-from support.running import Ticker, in_thread, run_in, turns, until
+from support.running import PATIENCE, Ticker, in_thread, run_in, turns, until
 
 pytestmark = pytest.mark.anyio
 
@@ -317,6 +319,47 @@ async def test_many_sends_nothing_when_one_is_too_big(group: Group) -> None:
     assert caught.value.index == 2
     await group.mcast_many([])
     assert (await group.mcast_confirmed(b"first")).position == 1
+
+
+async def test_message_goes_without_waiting_as_long_as_there_is_room(group: Group) -> None:
+    """What was taken comes back, in order and between the calls; what was not was not sent."""
+    messages = group.messages()
+    size = 8 * 1024
+    await group.mcast(b"first")
+    sent = 0
+    while group.mcast_nowait(b"%d" % sent, bytes(size)):
+        sent += 1
+    assert 10 < sent <= WINDOW // size
+    await group.mcast(b"last")
+    data = [message.data for message in await up_to(messages, b"last")]
+    assert data == [b"first", *(b"%d" % number + bytes(size) for number in range(sent)), b"last"]
+    assert group.mcast_nowait(b"room again")
+
+
+async def test_message_that_need_not_wait_does_not_overtake_one_that_does() -> None:
+    """The other is first in the row."""
+    with MemoryCluster() as cluster:
+        async with connect(cluster.node(1).url) as cpg, cpg.join("group") as group:
+            messages = group.messages()
+            cluster.node(1).congest()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(group.mcast, b"waits")
+                await turns()
+                cluster.node(1).relieve()
+                assert not group.mcast_nowait(b"small")
+            assert group.mcast_nowait(b"behind")
+            assert [message.data for message in await up_to(messages, b"behind")] == [b"waits", b"behind"]
+
+
+async def up_to(messages: Stream[Message], last: bytes) -> list[Message]:
+    """Read up to and with the message of these bytes."""
+    found: list[Message] = []
+    with anyio.fail_after(PATIENCE):
+        async for message in messages:
+            found.append(message)
+            if message.data == last:
+                return found
+    raise AssertionError(f"the stream ended after {len(found)} messages")
 
 
 async def test_receipt_says_where_the_message_stands(group: Group) -> None:

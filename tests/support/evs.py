@@ -132,9 +132,13 @@ def deafen(handle: Evs) -> None:
 def drop(handle: Evs, is_dropped: Callable[[bytes], bool]) -> None:
     """Lose some of the frames that go out, as a daemon does that forms a ring."""
     group = domain_of(handle)._group
-    send = group.mcast_many
+    send, send_now = group.mcast_many, group.mcast_nowait
 
     async def mcast_many(messages: Iterable[bytes]) -> None:
         await send([message for message in messages if not is_dropped(message)])
 
+    def mcast_nowait(message: bytes) -> bool:
+        return is_dropped(message) or send_now(message)
+
     group.mcast_many = mcast_many  # type: ignore[method-assign, assignment]
+    group.mcast_nowait = mcast_nowait  # type: ignore[method-assign, assignment]

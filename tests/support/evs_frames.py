@@ -7,21 +7,24 @@ The reader follows the tables of docs/reference/evs-wire.md, as one in another l
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
 from hypothesis import strategies as st
 
 from aiocpg._events import Address
+from aiocpg.evs._packing import Packed
 from aiocpg.evs._wire import (
     HEADER_SIZE,
     Answer,
     Evict,
     Header,
     Query,
+    Record,
     Triple,
     encode_ack,
-    encode_data,
+    encode_body,
     encode_evict,
     encode_final,
 )
@@ -39,6 +42,12 @@ headers = st.builds(
 queries = st.builds(Query, u32, st.lists(st.builds(Answer, addresses, u32), max_size=5).map(tuple))
 evictions = st.builds(Evict, addresses, u32)
 keys = st.lists(st.binary(min_size=32, max_size=32), max_size=3).map(b"".join)
+
+
+def encode_data(header: Header, records: Sequence[Record]) -> bytes:
+    """A frame with these messages, whatever its size."""
+    packed = Packed(records, [None] * len(records))
+    return encode_body(header, packed.body(), is_safe=packed.is_safe)
 
 
 def item(tag: int, data: bytes) -> bytes:

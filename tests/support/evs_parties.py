@@ -18,9 +18,7 @@ SAFE, AGREED, FIFO, UNORDERED = Guarantee.SAFE, Guarantee.AGREED, Guarantee.FIFO
 
 def body(*messages: tuple[Guarantee, bytes]) -> tuple[bytes, bool]:
     """The body of a frame with these messages, and whether some are SAFE."""
-    packed: Packed[None] = Packed()
-    for guarantee, data in messages:
-        assert packed.put((guarantee, b"", b"", data), None, 1 << 20)
+    packed = Packed([(guarantee, b"", b"", data) for guarantee, data in messages], [None] * len(messages))
     return packed.body(), packed.is_safe
 
 

@@ -107,6 +107,27 @@ class Group:
         """
         await self._send(buffers, native, None)
 
+    def mcast_nowait(self, *buffers: Buffer) -> bool:
+        """
+        Send one message if that needs no waiting, without an ``await``: for callbacks.
+
+        Returns whether the engine has taken it, as :meth:`mcast` says. False where a call would have to wait: for its
+        turn, for room in the window, for congestion to end, or with ``reconnect`` for the daemon. Nothing was sent
+        then; call :meth:`mcast`.
+
+        It lets nobody else run, so a task that calls it in a loop has to see to that itself.
+
+        Args:
+            buffers: The payload in pieces, 0 to :attr:`max_message_size` bytes in all.
+
+        Raises:
+            MessageTooBigError: The payload is over the limit; nothing was sent.
+            GroupClosedError: This side has left the group or is leaving it.
+            ConnectionLostError: The engine went away; whether the message was sent is unknown.
+            MembershipLostError: The group saw this member go.
+        """
+        return self._pump.sender.send_now(joined(buffers, self.max_message_size))
+
     async def mcast_confirmed(self, *buffers: Buffer, native: bool = False) -> Receipt:
         """
         Send one message and wait until it came back: it stands in the order.

@@ -98,11 +98,11 @@ class Pump:
             return
         had_view = self.history.has_view
         events = self.history.take(self.membership.drain())
-        if events:
-            self.hub.publish(events)
         own = self.history.take_own()
         if own:
-            self.sender.delivered(own)
+            self.sender.delivered(own)  # first, so that who reads in the same turn finds the room
+        if events:
+            self.hub.publish(events)
         if self.history.phase is Phase.GONE:
             self._gone()
         elif self.history.has_view and not had_view:

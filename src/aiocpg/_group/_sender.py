@@ -113,6 +113,11 @@ class Sender:
                 while not self._try(data, confirmation):
                     pause = await self._wait(pause, len(data))
 
+    def send_now(self, data: bytes) -> bool:
+        """Send one message, if nobody waits before it and nothing is to be waited for; answers whether it was sent."""
+        self._raise_closed()
+        return not self._turn.locked() and self._try(data, None)
+
     async def send_many(self, messages: Sequence[bytes]) -> None:
         """Send messages in order and in one turn. Cancelled, a prefix was sent."""
         self._raise_closed()

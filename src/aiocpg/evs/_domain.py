@@ -1,23 +1,22 @@
 """
 One endpoint in one event loop: reads its CPG group, sends, keeps time, comes back, and ends.
 
-Three things run here: a task that reads, which alone drives the state machine; a task that sends what there is to send
-whenever it is woken; and at most one timer. Whatever takes part in a turn happens without an ``await``.
+What comes out of the group drives the state machine, by callbacks, and so does at most one timer; what is to be said
+goes out in the same turn of the loop. Tasks are only there for what has to wait: leaving, coming back, a group that
+takes nothing at the moment.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TypeAlias
 
 import anyio
 import anyio.lowlevel
 
 from aiocpg import Connection, Group
-from aiocpg._events import Address, ConfigurationChange, Disconnected, Event, Guarantee, Message, RingChange
+from aiocpg._events import Address, ConfigurationChange, Disconnected, Message, RingChange
 from aiocpg._loop import LoopPort, Task, Timer
 from aiocpg._place import Place
 from aiocpg.errors import (
@@ -29,13 +28,10 @@ from aiocpg.errors import (
 )
 from aiocpg.evs._endpoint import Counts, Delivered, Endpoint, Numbering
 from aiocpg.evs._options import Options
-from aiocpg.evs._outbox import Outbox
-from aiocpg.evs._pieces import Pieces
 from aiocpg.evs._readers import Readers
-from aiocpg.evs._ticket import Ticket
-from aiocpg.evs._turns import Turns
+from aiocpg.evs._reading import Batch, Reading
+from aiocpg.evs._sending import Sending
 from aiocpg.evs._values import Resync
-from aiocpg.evs._wire.data import HEAD_SIZE, KEY_SIZE, MAX_KEYS, MAX_META, RECORD_SIZE
 
 log = logging.getLogger("aiocpg")
 
@@ -45,20 +41,9 @@ PREFIX = b"aiocpg.evs1:"
 MAX_MESSAGE_SIZE = 1024 * 1024 * 1024
 """Bytes that a message may have; what is larger than a frame goes in pieces."""
 
-BYTES_PER_TURN = 128 * 1024
-"""Bytes of frames that are taken in before the loop has its turn: some two thousand small messages."""
-
-FAIR_CALLS = 256
-"""
-A send that need not wait still lets the loop run once in so many. They travel together, and a frame costs as much as a
-hundred small messages.
-"""
-
 FIRST_PAUSE_SECONDS = 0.05
 MOST_PAUSE_SECONDS = 5.0
 """Pauses before coming back grow from the first to the second while the endpoint keeps being put out."""
-
-_Batch: TypeAlias = Sequence[Event]
 
 
 class Domain:
@@ -91,25 +76,18 @@ class Domain:
         self.error: CPGError | None = None
         self._numbering = Numbering()
         self._endpoint: Endpoint | None = None
-        # What is larger goes in pieces: it would not fit into a frame alone, were it for as many groups as can be.
-        self._most = connection.max_message_size - HEAD_SIZE - RECORD_SIZE - 1 - MAX_KEYS * KEY_SIZE
-        self._outbox = Outbox(group.name, min(options.max_frame, connection.max_message_size), options.window)
-        self._turns = Turns()
-        self._large: dict[Pieces, anyio.Event] = {}
-        self._is_woken = False
-        self._wake = anyio.Event()
+        self.sending = Sending(group, port, options, connection.max_message_size, self.raise_over, self.on_crash)
         self._changed: anyio.Event | None = None
-        self._fair = FAIR_CALLS
         self._timer: Timer | None = None
         self._timer_at = 0.0
-        self._sending: anyio.CancelScope | None = None
         self._is_deaf = False
         self._returns = 0
         self.is_over = False
         self._leaving: Task | None = None
         self._left = anyio.Event()
-        self._reader = port.spawn(self._read, "evs reader", self._crashed)
-        self._sender = port.spawn(self._send, "evs sender", self._crashed)
+        self._coming_back: Task | None = None
+        self._reading = Reading(group, port, self)
+        self._reading.begin()
 
     @property
     def me(self) -> Address:
@@ -129,7 +107,7 @@ class Domain:
     @property
     def under_way(self) -> int:
         """Bytes of own messages that are not delivered here yet."""
-        return self._outbox.under_way
+        return self.sending.outbox.under_way
 
     async def until_begun(self) -> None:
         """Wait for the first configuration. Raises what ended the domain before."""
@@ -145,130 +123,24 @@ class Domain:
         if self.is_over:
             raise ConnectionClosedError
 
-    # -- Sending
-
-    def send_now(self, guarantee: Guarantee, keys: bytes, data: bytes) -> Ticket | None:
-        """Take a message, if that needs no waiting: the way that nearly all go."""
-        self._fair -= 1
-        size = len(data)
-        outbox = self._outbox
-        if (
-            self._fair < 0
-            or size > self._most
-            or type(guarantee) is not Guarantee
-            or self._turns.waiting
-            or not outbox.has_room(size)
-        ):
-            return None
-        if not self._is_woken:
-            self._wake_sender()
-        return outbox.put((guarantee, keys, b"", data))
-
-    async def send(self, guarantee: Guarantee, keys: bytes, data: bytes) -> Ticket:
-        """Take a message, when it is its turn and there is room."""
-        if type(guarantee) is not Guarantee:
-            raise TypeError(f"a guarantee is one of aiocpg.Guarantee, not {guarantee!r}")
-        if len(data) > self._most:
-            return await self._send_in_pieces(guarantee, keys, data)
-        # Before the message is taken and not after it: what is cancelled here has sent nothing.
-        self._fair = FAIR_CALLS
-        await anyio.lowlevel.checkpoint()
-        size = len(data)
-        if self._turns.waiting or not self._outbox.has_room(size):
-            await self._turns.wait(lambda: self._has_room(size))
-        self.raise_over()
-        self._wake_sender()
-        return self._outbox.put((guarantee, keys, b"", data))
-
-    def _wake_sender(self) -> None:
-        self._is_woken = True
-        self._wake.set()
-
-    def _has_room(self, size: int) -> bool:
-        self.raise_over()
-        return self._outbox.has_room(size)
-
-    async def _send_in_pieces(self, guarantee: int, keys: bytes, data: bytes) -> Ticket:
-        """Returns when the message stands in the order, since until then it may have to be sent anew."""
-        await anyio.lowlevel.checkpoint()
-        self.raise_over()
-        ticket = Ticket()
-        pieces = Pieces(guarantee, keys, data, min(self.options.max_frame, self._most - MAX_META), ticket)
-        whole = self._large[pieces] = anyio.Event()
-        self._outbox.put_large(pieces)
-        self._wake_sender()
-        try:
-            await whole.wait()
-        except BaseException:
-            self._outbox.withdraw(pieces)
-            self._wake_sender()
-            raise
-        finally:
-            del self._large[pieces]
-        if not pieces.is_whole:
-            await ticket.delivered()  # raises what became of it
-        return ticket
-
-    async def _send(self) -> None:
-        """What runs as the sender."""
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            self._is_woken = False
-            while frames := self._collect():
-                # What is left of a life that has ended is not sent in the next. Of a loss the reader hears.
-                with anyio.CancelScope() as self._sending, suppress(GroupClosedError, ConnectionLostError):
-                    await self._group.mcast_many(frames)
-
-    def _collect(self) -> list[bytes]:
-        endpoint = self._endpoint
-        if endpoint is None or endpoint.is_closed:
-            return []
-        if endpoint.may_send:
-            self._outbox.fill(endpoint)
-        endpoint.speak(self._port.time())
-        frames = endpoint.speaker.frames[:]
-        endpoint.speaker.frames.clear()
-        return frames
-
     # -- Reading
 
-    async def _read(self) -> None:
-        """What runs as the reader: one membership after the other, until it is over."""
-        try:
-            while True:
-                await self._read_group(self._group)
-                if self.is_over or self._leaving is None:
-                    break  # else it left to return
-                await self._come_back()
-        except ConnectionClosedError:
+    def on_end(self, error: CPGError | None) -> None:
+        """See :class:`aiocpg.evs._reading.Taker`."""
+        if isinstance(error, ConnectionClosedError):
             self.abandon()
-        except CPGError as error:
+        elif error is not None:
             self.fail(error)
-        except BaseException as error:
-            if not self.is_over:  # the loop ends, or somebody cancels every task there is
-                self._crashed(error)
-            raise
         else:
-            self._end(None, ConnectionClosedError())
+            has_gone = self._endpoint is None or self._endpoint.is_closed
+            # Where the group has not seen this endpoint go, it was given up, and what is out may yet be delivered.
+            self._end_life(None if has_gone else ConnectionClosedError())
+            if self.is_over or self._leaving is None:
+                self._end(None, ConnectionClosedError())
+            else:  # it left to return
+                self._coming_back = self._port.spawn(self._come_back, "evs coming back", self.on_crash)
 
-    async def _read_group(self, group: Group) -> None:
-        events = group.events()
-        while True:
-            try:
-                batch = await events.receive_batch()
-            except SlowConsumerError as error:
-                self._missed(error)
-                continue
-            if not batch:
-                break
-            for number, part in enumerate(_parts(batch)):
-                if number:
-                    await anyio.lowlevel.checkpoint()
-                self._take(part)
-        self._end_life()
-
-    def _missed(self, error: SlowConsumerError) -> None:
+    def on_missed(self, error: SlowConsumerError) -> None:
         """The loop stood still for so long that frames were lost on the way here: nothing that comes now counts."""
         why = f"the event loop stood still: {error}"
         self._is_deaf = True
@@ -277,7 +149,8 @@ class Domain:
         self.readers.flush()
         self._leave_to_return(why)
 
-    def _take(self, batch: _Batch) -> None:
+    def on_batch(self, batch: Batch) -> None:
+        """See :class:`aiocpg.evs._reading.Taker`."""
         if self._is_deaf:
             return
         for event in batch:
@@ -301,6 +174,7 @@ class Domain:
             me = change.joined[0].address
             incarnation = random.getrandbits(32) or 1
             self._endpoint = Endpoint(me, incarnation, self.options.settings, self.counts, self._numbering)
+            self.sending.endpoint = self._endpoint
         return self._endpoint
 
     def _go_on(self) -> None:
@@ -308,14 +182,10 @@ class Domain:
         endpoint = self._endpoint
         if endpoint is None:
             return
-        whole = self._outbox.returned(endpoint)
+        whole = self.sending.look(endpoint)
         endpoint.look(self._port.time())
         self._hand_out(endpoint)
-        for pieces in whole:
-            self._large[pieces].set()
-        self._turns.wake()
-        if self._outbox.has_something or endpoint.has_something_to_say:
-            self._wake_sender()
+        self.sending.go_on(whole)
         self._set_timer(endpoint.deadline)
         if endpoint.must_return and not endpoint.is_closed and self._leaving is None:
             self._leave_to_return(endpoint.must_return)
@@ -327,7 +197,7 @@ class Domain:
             if type(happening) is Delivered:
                 first = self.readers.deliver(happening)
                 if happening.entry.seq:
-                    self._outbox.delivered(happening.entry, first, happening.configuration)
+                    self.sending.outbox.delivered(happening.entry, first, happening.configuration)
             else:
                 assert not isinstance(happening, Delivered)
                 self.readers.tell(happening)
@@ -340,7 +210,7 @@ class Domain:
         self._stop_timer()
         self._timer_at = deadline
         delay = max(0.0, deadline - self._port.time())
-        self._timer = self._port.call_later(delay, self._time_is_up, self._crashed)
+        self._timer = self._port.call_later(delay, self._time_is_up, self.on_crash)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -366,21 +236,15 @@ class Domain:
         endpoint.close()
         self._go_on()
         self._endpoint = None
-        if self._sending is not None:
-            self._sending.cancel()
         self._stop_timer()
-        self._outbox.end_life(error)
-        for pieces, whole in self._large.items():
-            if pieces.ticket.is_settled:
-                whole.set()
-        self._turns.wake()
+        self.sending.end_life(error)
         self._turn()
 
     def _leave_to_return(self, why: str) -> None:
         log.warning("! domain %r: %s: leaving, to come back as a newcomer", self._group.name, why)
         if self._leaving is None:
             self._left = anyio.Event()
-            self._leaving = self._port.spawn(self._leave_group, "evs leaving", self._crashed)
+            self._leaving = self._port.spawn(self._leave_group, "evs leaving", self.on_crash)
 
     async def _leave_group(self) -> None:
         with suppress(CPGError):  # the reader hears how it ended
@@ -394,13 +258,21 @@ class Domain:
         self._returns += 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** min(self._returns, 16), MOST_PAUSE_SECONDS)
         await anyio.sleep(random.uniform(pause / 2, pause))
-        self._group = await self._connection.join(self._group.name)
+        try:
+            self._group = self.sending.group = await self._connection.join(self._group.name)
+        except ConnectionClosedError:
+            self.abandon()
+        except CPGError as error:
+            self.fail(error)
+        else:
+            self._reading = Reading(self._group, self._port, self)
+            self._reading.begin()
 
     # -- The end
 
     async def drain(self) -> None:
         """Wait until the outcome of everything that was sent is known."""
-        while not self._outbox.is_empty and self.error is None:
+        while not self.sending.outbox.is_empty and self.error is None:
             await self._until_turn()
 
     async def leave(self) -> None:
@@ -430,7 +302,8 @@ class Domain:
         """The world has ended it."""
         self._end(error, error)
 
-    def _crashed(self, error: BaseException) -> None:
+    def on_crash(self, error: BaseException) -> None:
+        """Something raised in here, or somebody has cancelled what runs in here: it is over."""
         lost = ConnectionLostError(f"an error inside: {error!r}")
         lost.__cause__ = error
         self.fail(lost)
@@ -441,14 +314,12 @@ class Domain:
         self.is_over = True
         self.error = self.error or error
         self._end_life(fate)
-        self._outbox.end(fate)
+        self.sending.end(fate)
         self.readers.end(error)
-        for whole in self._large.values():
-            whole.set()
-        self._turns.wake()
         self._turn()
-        self._sender.cancel()
-        self._reader.cancel()
+        self._reading.close()
+        if self._coming_back is not None:
+            self._coming_back.cancel()
 
     async def _until_turn(self) -> None:
         if self._changed is None:
@@ -459,16 +330,3 @@ class Domain:
         if self._changed is not None:
             self._changed.set()
             self._changed = None
-
-
-def _parts(batch: _Batch) -> Iterator[_Batch]:
-    """A batch in parts that are each taken in within one turn of the loop."""
-    start = size = 0
-    for place, event in enumerate(batch):
-        if type(event) is Message:
-            size += len(event.data)
-        if size >= BYTES_PER_TURN:
-            yield batch[start : place + 1]
-            start, size = place + 1, 0
-    if start < len(batch):
-        yield batch[start:]

@@ -37,6 +37,8 @@ class Evs:
     def __init__(self, lease: Lease, max_buffered_bytes: int, close_timeout: float, context: object) -> None:
         self._lease = lease
         self._domain: Domain = lease.domain
+        self._send_now, self._send = lease.domain.sending.send_now, lease.domain.sending.send
+        self._check_place = lease.domain.place.check
         self._close_timeout = close_timeout
         self._is_closed = False
         self._reader, self._joined = self._domain.readers.open(max_buffered_bytes)
@@ -127,10 +129,12 @@ class Evs:
             ticket = await evs.mcast_joined(b"hello", guarantee=aiocpg.Guarantee.SAFE)
             receipt = await ticket.delivered()
         """
-        self._check()
+        if self._is_closed:
+            raise ConnectionClosedError
+        self._check_place()
         keys, data = self._joined.keys, joined(buffers, MAX_MESSAGE_SIZE)
         # "or await": what need not wait, nearly everything, is spared a coroutine.
-        return self._domain.send_now(guarantee, keys, data) or await self._domain.send(guarantee, keys, data)
+        return self._send_now(guarantee, keys, data) or await self._send(guarantee, keys, data)
 
     async def mcast_groups(
         self, groups: Iterable[GroupLike], *buffers: Buffer, guarantee: Guarantee = Guarantee.AGREED
@@ -169,7 +173,7 @@ class Evs:
         self._check()
         keys = keys_of(as_groups(groups))
         data = joined(buffers, MAX_MESSAGE_SIZE)
-        return self._domain.send_now(guarantee, keys, data) or await self._domain.send(guarantee, keys, data)
+        return self._send_now(guarantee, keys, data) or await self._send(guarantee, keys, data)
 
     # -- Reading
 
@@ -239,7 +243,7 @@ class Evs:
                 log.exception("closing a handle of the domain %r failed behind another error", self.domain)
 
     def _check(self) -> None:
-        self._domain.place.check()
+        self._check_place()
         if self._is_closed or self._domain.is_over:
             self._domain.raise_over()
             raise ConnectionClosedError

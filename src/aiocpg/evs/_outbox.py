@@ -56,6 +56,12 @@ class _Sent:
         return tickets
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether there are any."""
+        packed = self.packed
+        return bool(packed.ordered or packed.safe or packed.unordered)
+
+    @property
     def tickets(self) -> list[Ticket]:
         """Those that are not settled yet."""
         return [*self.packed.unordered, *self.packed.ordered, *self.packed.safe]
@@ -69,6 +75,11 @@ class Outbox:
         domain: The domain's CPG group, which errors name.
         max_frame: Bytes of a frame.
         window: Bytes that may be under way: sent, and not yet delivered to this process's handles.
+
+    Attributes:
+        credit: Bytes that may be put in without asking :meth:`has_room`, counted as the window counts them.
+        add_record: With the next two, what :meth:`put` does, for where even a call is too much: a message is added,
+        add_ticket: then its ticket, and the credit is made less by what it counts.
     """
 
     def __init__(self, domain: bytes, max_frame: int, window: int) -> None:
@@ -78,7 +89,9 @@ class Outbox:
         self._large: deque[Pieces] = deque()
         self._aborted: list[tuple[Record, Pieces]] = []
         self._sent: dict[int, _Sent] = {}
+        self.add_record, self.add_ticket = self._packer.add_record, self._packer.add_tag
         self._under_way = 0
+        self._lent = self.credit = 0
         self._id = 0
 
     # -- From the application
@@ -86,7 +99,12 @@ class Outbox:
     @property
     def under_way(self) -> int:
         """Bytes that were put in and are not delivered yet."""
-        return self._under_way
+        return self._under_way + self._lent - self.credit
+
+    def lend(self, most: int) -> None:
+        """Give a credit of so many bytes, or of what room there is."""
+        self._under_way = self.under_way
+        self._lent = self.credit = max(0, min(most, self._window - self._under_way))
 
     @property
     def is_empty(self) -> bool:
@@ -95,12 +113,14 @@ class Outbox:
 
     def has_room(self, size: int) -> bool:
         """Whether a message of so many bytes may be put in. One that is larger than the window goes alone."""
-        return self._under_way + size + MESSAGE_OVERHEAD <= self._window or not self._under_way
+        under_way = self.under_way
+        return under_way + size + MESSAGE_OVERHEAD <= self._window or not under_way
 
     def put(self, record: Record) -> Ticket:
         """A message of one frame, for which there is room."""
         ticket = Ticket()
-        self._packer.put(record, ticket)
+        self.add_record(record)
+        self.add_ticket(ticket)
         self._under_way += len(record[3]) + MESSAGE_OVERHEAD
         return ticket
 
@@ -140,15 +160,13 @@ class Outbox:
 
     def _send_piece(self, endpoint: Endpoint, record: Record, pieces: Pieces) -> None:
         """A piece goes alone: that it came back is told of its frame."""
-        packed: Packed[Ticket] = Packed()
-        packed.put(record, pieces.ticket, len(record[3]))
+        packed = Packed([record], [pieces.ticket])
         self._under_way += packed.cost
         self._send(endpoint, _Sent(packed, pieces))
 
     def _send(self, endpoint: Endpoint, sent: _Sent) -> None:
         packed = sent.packed
         self._sent[endpoint.send(packed.body(), is_safe=packed.is_safe)] = sent
-        packed.forget()
 
     @property
     def has_something(self) -> bool:
@@ -191,10 +209,8 @@ class Outbox:
         sent = self._sent.get(entry.seq)
         if sent is None:
             return
-        for ticket in sent.take(entry):
-            ticket.settle(position, configuration)
-            position += 1
-        if not sent.tickets:
+        Ticket.settle(sent.take(entry), position, configuration)
+        if not sent.is_waiting:
             self._release(entry.seq)
 
     def end_life(self, error: CPGError | None = None) -> None:
@@ -218,7 +234,7 @@ class Outbox:
             _fail(_Sent(self._packer.take()).tickets, error)
         _fail([pieces.ticket for pieces in self._large], error)
         self._large.clear()
-        self._under_way = 0
+        self._under_way = self._lent = self.credit = 0
 
     def _lose(self, seq: int, error: CPGError) -> None:
         sent = self._sent.get(seq)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import groupby, repeat
+from operator import is_, itemgetter
 
 from aiocpg._events import Guarantee
 from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox
@@ -11,10 +13,12 @@ from aiocpg.errors import CPGError
 from aiocpg.evs._endpoint import Delivered
 from aiocpg.evs._routing import Joined, Routes
 from aiocpg.evs._values import Delivery, EvsEvent, RegularConfiguration, Resumed, Stalled, TransitionalConfiguration
+from aiocpg.evs._wire import Record
 
 _GUARANTEES = tuple(Guarantee)
 
-# Half the cost of Delivery(...): one is made for each message and each handle.
+_guarantee, _keys, _payload = itemgetter(0), itemgetter(1), itemgetter(3)
+
 _make = partial(tuple.__new__, Delivery)
 
 
@@ -99,20 +103,29 @@ class Readers:
     def deliver(self, delivered: Delivered) -> int:
         """Hand messages to the handles they are for; returns the position of the first."""
         entry, configuration = delivered
-        first = position = self.position + 1
+        first = self.position + 1
+        self.position += len(entry.records)
         is_transitional = type(configuration) is TransitionalConfiguration
-        keys: bytes | None = None
-        routes: Sequence[tuple[Reader, object]] = ()
-        source = entry.source
-        for guarantee, its_keys, _, data in entry.records:
-            if its_keys is not keys:  # the messages of a frame share them
-                keys = its_keys
-                routes = self._routes.of(keys)
+        position = first
+        for keys, records in _runs(entry.records):
+            following = position + len(records)
+            routes = self._routes.of(keys)
+            if routes:
+                payloads = list(map(_payload, records))
+                size = sum(map(len, payloads))
+                guarantees = list(map(_GUARANTEES.__getitem__, map(_guarantee, records)))
             for reader, groups in routes:
-                event = _make((source, data, groups, _GUARANTEES[guarantee], position, is_transitional))
-                reader.put((event,), len(data))
-            position += 1
-        self.position = position - 1
+                # One is made for each message and each handle, at half the cost of Delivery(...).
+                fields = zip(
+                    repeat(entry.source),
+                    payloads,
+                    repeat(groups),
+                    guarantees,
+                    range(position, following),
+                    repeat(is_transitional),
+                )
+                reader.put(list(map(_make, fields)), size)
+            position = following
         return first
 
     def tell(self, event: EvsEvent) -> None:
@@ -134,3 +147,11 @@ class Readers:
         self.flush()
         for reader in self._readers:
             reader.inbox.end(error)
+
+
+def _runs(records: Sequence[Record]) -> Iterable[tuple[bytes, Sequence[Record]]]:
+    """Messages that follow one another and are for the same groups, together."""
+    keys = records[0][1]
+    if all(map(is_, map(_keys, records), repeat(keys))):  # the messages of a frame share them, as one object
+        return ((keys, records),)
+    return ((keys, list(run)) for keys, run in groupby(records, _keys))

@@ -72,7 +72,7 @@ async def lease(
 
     await _until_free(whole, group)
     found = _domains.get(whole)
-    if found is not None and found.error is None:
+    if found is not None and not found.is_over:
         _check(found, group, options)
         domain = found
     else:

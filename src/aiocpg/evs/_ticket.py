@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import anyio
 
 from aiocpg.errors import CPGError
@@ -48,12 +50,15 @@ class Ticket:
         assert self._configuration is not None  # settled is one of the two
         return Receipt(self._position, self._configuration)
 
-    def settle(self, position: int, configuration: Configuration) -> None:
-        """It was delivered."""
-        self._position = position
-        self._configuration = configuration
-        if self._settled is not None:
-            self._settled.set()
+    @staticmethod
+    def settle(tickets: Iterable[Ticket], first: int, configuration: Configuration) -> None:
+        """Messages were delivered one behind the other, the first of them at this position."""
+        # All of a frame at once: it is done for each message that is sent.
+        for position, ticket in enumerate(tickets, first):
+            ticket._position = position
+            ticket._configuration = configuration
+            if ticket._settled is not None:
+                ticket._settled.set()
 
     def fail(self, error: CPGError) -> None:
         """It was not, or nobody knows."""

@@ -6,8 +6,8 @@ import pytest
 
 from aiocpg import Address, ConfigurationChange, MemberChange, Reason, RingChange, RingId
 from aiocpg.evs._endpoint import Counts, Endpoint, Numbering, Settings
-from aiocpg.evs._wire import Header, Query, Triple, encode_ack, encode_data
-from support.evs_frames import body_of
+from aiocpg.evs._wire import Header, Query, Triple, encode_ack
+from support.evs_frames import body_of, encode_data
 
 ME, OTHER, STRANGER = Address(1, 10), Address(2, 20), Address(2, 21)
 NOBODY = Triple(0, 0, 0)

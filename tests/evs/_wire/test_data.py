@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from aiocpg.evs._wire import Header, MalformedError, encode_data
+from aiocpg.evs._wire import Header, MalformedError
 from aiocpg.evs._wire.data import HEAD_SIZE, KEY_SIZE, MAX_KEYS, MAX_META, MAX_RECORDS, MAX_SETS, Record, decode_data
 from aiocpg.evs._wire.header import FLAG_SAFE, Kind, pack, unpack
-from support.evs_frames import HEADER, headers, item, one_of_each, records
+from support.evs_frames import HEADER, encode_data, headers, item, one_of_each, records
 
 KEY = b"k" * KEY_SIZE
 BODY = bytes.fromhex(

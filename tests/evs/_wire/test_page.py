@@ -11,13 +11,13 @@ from aiocpg.evs._endpoint.chain import KEPT, Chain
 from aiocpg.evs._endpoint.chunks import MAX_MESSAGE
 from aiocpg.evs._endpoint.view import fingerprint
 from aiocpg.evs._values import EvsGroup
-from aiocpg.evs._wire import HEADER_SIZE, Header, Triple, encode_data, identity
+from aiocpg.evs._wire import HEADER_SIZE, Header, Triple, identity
 from aiocpg.evs._wire.control import MAX_ANSWERS
 from aiocpg.evs._wire.data import MAX_KEYS, MAX_META, MAX_RECORDS, MAX_SETS
 from aiocpg.evs._wire.header import FLAG_CRC, FLAG_REQUEST, FLAG_SAFE, Kind
 from aiocpg.evs._wire.meta import ABORTED, CHUNK, TRACE, Chunk, encode_chunk
 from faults.evs_fuzzing import WORDS
-from support.evs_frames import read
+from support.evs_frames import encode_data, read
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "evs-wire.md").read_text()
 ONE, TWO = Address(1, 4242), Address(2, 4250)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocpg.evs._wire import MalformedError, encode_data, parse
+from aiocpg.evs._wire import MalformedError, parse
 from aiocpg.evs._wire.header import Kind, pack
-from support.evs_frames import CHECKED, HEADER, Read, frames, one_of_each, read, spoil
+from support.evs_frames import CHECKED, HEADER, Read, encode_data, frames, one_of_each, read, spoil
 
 PLAIN, CHECKSUMMED = one_of_each(), one_of_each(CHECKED)
 each_kind = pytest.mark.parametrize("frame", PLAIN.values(), ids=PLAIN.keys())

@@ -178,7 +178,11 @@ def _anew_in_each_view(self: Pieces, view: object) -> None:
     self.__dict__["began_in"] = view
 
 
-def _mix_tickets(self: Packed[Any]) -> None:
+_sort_tickets = Packed._sort
+
+
+def _mix_tickets(self: Packed[Any], tickets: list[Any]) -> None:
+    _sort_tickets(self, tickets)
     self.ordered.reverse()
 
 
@@ -212,5 +216,5 @@ MUTANTS: dict[str, Mutant] = {
     "pieces never begin anew": Mutant("tiny", Pieces, "needs_start", property(lambda pieces: not pieces.starts)),
     "large messages do not count": Mutant("tiny", Packed, "weigh", lambda packed, size: 0),
     "the window does not open again": Mutant("usual", Outbox, "_release", lambda *arguments: None),
-    "tickets are mixed up": Mutant("usual", Packed, "forget", _mix_tickets),
+    "tickets are mixed up": Mutant("usual", Packed, "_sort", _mix_tickets),
 }

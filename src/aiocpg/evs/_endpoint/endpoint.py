@@ -221,7 +221,8 @@ class Endpoint:
         view.queue.append(entry)
         view.unstable.append(entry)
         view.last_safe = entry.count
-        self._needs_ack = True
+        if entry.source != self._me or not entry.is_implied:
+            self._needs_ack = True
 
     def _take_query(self, view: View, source: Address, header: Header, query: Query) -> None:
         if query.token and source == self._me:

@@ -91,16 +91,15 @@ class View:
             self.stable = self.unstable.popleft().count
 
     def _is_everywhere(self, entry: Entry) -> bool:
-        acks = self.acks
-        return all(
-            acks.get(member, 0) >= entry.count or (entry.is_implied and member == entry.source)
-            for member in self.members
-        )
+        return all(self._is_with(member, entry) for member in self.members)
+
+    def _is_with(self, member: Address, entry: Entry) -> bool:
+        return self.acks.get(member, 0) >= entry.count or (entry.is_implied and member == entry.source)
 
     @property
     def unacknowledged(self) -> set[Address]:
-        """Members that have not acknowledged the newest SAFE entry."""
-        return {member for member in self.members if self.acks.get(member, 0) < self.last_safe}
+        """Members that have not acknowledged some SAFE entry."""
+        return {member for member in self.members if not all(self._is_with(member, entry) for entry in self.unstable)}
 
     def is_deliverable(self, entry: Entry) -> bool:
         """Whether an entry at the head of the queue may be delivered in the regular configuration."""

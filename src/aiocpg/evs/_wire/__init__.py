@@ -6,7 +6,7 @@ field is a :class:`MalformedError`, and nothing has been done by then.
 """
 
 from aiocpg.evs._wire.control import Answer, Evict, Query, encode_ack, encode_evict, encode_final
-from aiocpg.evs._wire.data import Record, encode_body, encode_data
+from aiocpg.evs._wire.data import Record, encode_body
 from aiocpg.evs._wire.header import HEADER_SIZE, Header, MalformedError, Triple, identity
 from aiocpg.evs._wire.parse import Body, parse
 
@@ -22,7 +22,6 @@ __all__ = [
     "Triple",
     "encode_ack",
     "encode_body",
-    "encode_data",
     "encode_evict",
     "encode_final",
     "identity",

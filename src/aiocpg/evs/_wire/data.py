@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise, repeat
 from typing import TypeAlias
 
 from aiocpg._events import Guarantee
@@ -25,15 +28,19 @@ MAX_META = 1024
 """Bytes that a message may carry beside its payload."""
 
 _HEAD = struct.Struct("<BBH")  # sets, 0, records
-_RECORD = struct.Struct("<BBHI")  # guarantee, set, bytes of meta, bytes of payload
+
+# For each message a kind (guarantee, set, bytes of meta as BBH, here one number) and the bytes of its payload. Both are
+# read and written as columns of an array, which takes a sixth of the time of a struct for each.
+_COLUMN = "I"
+_IS_BIG = sys.byteorder == "big"
 
 _GUARANTEES = bytes(Guarantee)
 
-HEAD_SIZE = HEADER_SIZE + _HEAD.size
-RECORD_SIZE = _RECORD.size
+_WITH_META = 1 << 16
+"""A kind that is not less says that there is meta."""
 
-pack_record = _RECORD.pack
-"""What stands in a frame for one message: guarantee, which set of groups, bytes of meta, bytes of payload."""
+HEAD_SIZE = HEADER_SIZE + _HEAD.size
+RECORD_SIZE = 8
 
 Record: TypeAlias = tuple[int, bytes, bytes, bytes]
 """
@@ -42,27 +49,19 @@ made for each message that comes and goes, and a named one takes twice as long.
 """
 
 
-def encode_data(header: Header, records: Sequence[Record]) -> bytes:
-    """A frame of 1 to 65535 messages, with at most 255 different sets of groups among them."""
-    sets: dict[bytes, int] = {}
-    each: list[bytes] = []
-    payload: list[bytes] = []
-    for guarantee, keys, meta, data in records:
-        which = sets.get(keys)
-        if which is None:
-            which = sets[keys] = len(sets)
-        each.append(pack_record(guarantee, which, len(meta), len(data)))
-        if meta:
-            payload.append(meta)
-        payload.append(data)
-    heads = b"".join(each)
-    return encode_body(header, pack_body(sets, heads, payload), is_safe=Guarantee.SAFE in heads[::RECORD_SIZE])
+def kind_of(guarantee: int, place: int, extra: int) -> int:
+    """What is said of a message besides its size: guarantee, which set of groups it is for, bytes of meta."""
+    return guarantee | place << 8 | extra << 16
 
 
-def pack_body(sets: Iterable[bytes], heads: bytes, payload: list[bytes]) -> bytes:
-    """What stands behind the header: sets of groups, what ``pack_record`` made, and meta and payload of each."""
+def pack_body(sets: Iterable[bytes], kinds: Sequence[int], sizes: Sequence[int], payload: Iterable[bytes]) -> bytes:
+    """What stands behind the header: sets of groups, kind and size of each message, then meta and payload of each."""
     said = [bytes((len(keys) // KEY_SIZE,)) + keys for keys in sets]
-    return b"".join((_HEAD.pack(len(said), 0, len(heads) // RECORD_SIZE), *said, heads, *payload))
+    heads = array(_COLUMN, bytes(RECORD_SIZE * len(kinds)))
+    heads[::2], heads[1::2] = array(_COLUMN, kinds), array(_COLUMN, sizes)
+    if _IS_BIG:
+        heads.byteswap()
+    return b"".join((_HEAD.pack(len(said), 0, len(kinds)), *said, heads.tobytes(), *payload))
 
 
 def encode_body(header: Header, body: bytes, *, is_safe: bool) -> bytes:
@@ -74,8 +73,8 @@ def decode_data(frame: bytes) -> list[Record]:
     """
     The messages of a frame, in the order they were sent. Raises MalformedError.
 
-    The loop runs for each message that comes. So guarantees and sets are judged before it, all at once (what is left
-    once the good ones are deleted is bad), and sizes by where they end; a slice past the end of the frame is empty.
+    Guarantees and sets are judged all at once: what is left when the good ones are deleted is bad. Sizes are judged by
+    where they end; a slice past the end of the frame is empty.
     """
     if len(frame) < HEAD_SIZE:
         raise MalformedError("data")
@@ -88,19 +87,41 @@ def decode_data(frame: bytes) -> list[Record]:
     guarantees, which_sets = heads[::RECORD_SIZE], heads[1::RECORD_SIZE]
     if guarantees.translate(None, _GUARANTEES) or which_sets.translate(None, bytes(range(count))):
         raise MalformedError("data")
-    records: list[Record] = []
-    add = records.append
-    for guarantee, which, extra, size in _RECORD.iter_unpack(heads):
-        meta = b""
-        if extra:
-            meta = _decode_meta(frame, place, extra)
-            place += extra
-        end = place + size
-        add((guarantee, sets[which], meta, frame[place:end]))
-        place = end
-    if place != len(frame):
+    columns = array(_COLUMN, heads)
+    if _IS_BIG:
+        columns.byteswap()
+    kinds, sizes = columns[::2], columns[1::2]
+    if kinds[0] < _WITH_META and kinds.count(kinds[0]) == number:
+        records, end = _decode_alike(frame, place, guarantees[0], sets[which_sets[0]], sizes)
+    else:
+        records, end = _decode_each(frame, place, kinds, sizes, sets)
+    if end != len(frame):
         raise MalformedError("data")
     return records
+
+
+def _decode_alike(
+    frame: bytes, place: int, guarantee: int, keys: bytes, sizes: Iterable[int]
+) -> tuple[list[Record], int]:
+    """Messages of one guarantee for the same groups, without meta, which nearly all are; and where they end."""
+    ends = list(accumulate(sizes, initial=place))
+    payloads = [frame[start:end] for start, end in pairwise(ends)]
+    return list(zip(repeat(guarantee), repeat(keys), repeat(b""), payloads)), ends[-1]
+
+
+def _decode_each(
+    frame: bytes, place: int, kinds: Iterable[int], sizes: Iterable[int], sets: Sequence[bytes]
+) -> tuple[list[Record], int]:
+    records: list[Record] = []
+    for kind, size in zip(kinds, sizes, strict=True):
+        meta = b""
+        if kind >= _WITH_META:
+            meta = _decode_meta(frame, place, kind >> 16)
+            place += kind >> 16
+        end = place + size
+        records.append((kind & 0xFF, sets[kind >> 8 & 0xFF], meta, frame[place:end]))
+        place = end
+    return records, place
 
 
 def _decode_meta(frame: bytes, place: int, size: int) -> bytes:
