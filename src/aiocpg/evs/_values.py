@@ -175,13 +175,17 @@ class Stalled:
     """
     Members do not acknowledge, so SAFE messages and what stands behind them are held. Not in the agreed order.
 
-    A stopped process, a blocked loop, a stopped daemon or a stranger in the domain does this.
+    A stopped process, a blocked loop, a stopped daemon or a stranger in the domain does this. It comes again where
+    others are waited for than it said.
     """
 
     laggards: tuple[Address, ...]
-    """Who is waited for, sorted."""
+    """
+    Who is waited for, sorted. This endpoint itself only where nobody else is: then what it sends does not come back to
+    it, and its own daemon, or the ring, is what stands still.
+    """
     since: float
-    """Seconds since something was delivered last."""
+    """Seconds that they are waited for: since something was delivered last, or since a change has them speak anew."""
     held: int
     """Messages that are held here."""
 

@@ -56,6 +56,54 @@ def test_it_tells_when_it_goes_on(party: Party) -> None:
     assert party.heard() == everybody("a", "Resumed")
 
 
+def test_who_owes_its_last_word_is_given_time_for_it(party: Party) -> None:
+    """Though what is held was held before; nobody is told of those who have only just been asked."""
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    for address in (ONE, TWO):
+        party.order(address, party.take(address))
+    party.wait(1.0)
+    party.heard()
+    party.leave(THREE)
+    party.wait(0.5)
+    assert party.heard() == {ONE: [], TWO: []}
+    party.wait(1.0)
+    assert party[ONE].happenings == [Stalled((TWO,), 1.0, 1)]
+    assert party[TWO].happenings == [Stalled((ONE,), 1.0, 1)]
+
+
+def test_who_reads_is_named_where_nobody_else_is_waited_for(party: Party) -> None:
+    """Then its own word does not come back to it, and that is all there is to say."""
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    for address in (TWO, THREE):
+        party.order(address, party.take(address))
+    party.wait(1.0)
+    assert party[ONE].happenings == [Stalled((ONE,), 1.0, 1)]
+
+
+def test_who_reads_is_not_named_among_others(party: Party) -> None:
+    """What it says itself may be on its way."""
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    party.wait(1.0)
+    assert party[ONE].happenings == [Stalled((TWO, THREE), 1.0, 1)]
+
+
+def test_who_has_the_oldest_is_not_evicted_for_the_newest() -> None:
+    """The others may have had no time yet to acknowledge it."""
+    party = Party(ONE, TWO, THREE, settings=Settings(stall_timeout=1.0, evict_after=2.0))
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    for address in (ONE, TWO):
+        party.order(address, party.take(address))
+    party.wait(1.9)
+    party.take(ONE)
+    party.say(ONE, (SAFE, b"b"))
+    party.wait(0.1)
+    assert [body for body in bodies(party.take(ONE)) if isinstance(body, Evict)] == [Evict(THREE, 0)]
+
+
 def test_who_is_asked_answers_with_where_it_stands(party: Party) -> None:
     """To all who have asked, in one frame that is no bare acknowledgement."""
     for asker, token in ((ONE, 5), (TWO, 6)):

@@ -306,7 +306,7 @@ class Endpoint:
     def look(self, now: float) -> None:
         """At the end of a batch, or at a deadline: see whether what is held moves."""
         views = self._views
-        stalled_for = self._stall.watch(self._held, now)
+        stalled_for = self._stall.watch(self._held, views is not None and views.awaits_finals, now)
         if stalled_for is not None:
             self.happenings.append(Resumed(stalled_for))
         if views is None:

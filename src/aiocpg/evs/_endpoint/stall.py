@@ -21,7 +21,7 @@ class Due(enum.Flag):
 
 class StallWatch:
     """
-    Watches one thing: whether what is held moves.
+    Watches one thing: whether what is held moves, or waits for something else at least.
 
     Args:
         stall_timeout: Seconds without a move after which it counts as stalled.
@@ -35,6 +35,8 @@ class StallWatch:
         self._timeout = stall_timeout
         self._evict_after = evict_after
         self._held: object = None
+        self._held_since = 0.0
+        self._stage: object = None
         self._since = 0.0
         self._told: frozenset[object] = frozenset()
         self._next_ask = 0.0
@@ -42,21 +44,33 @@ class StallWatch:
         self._next_evict = 0.0
         self.is_stalled = False
 
-    def watch(self, held: object, now: float) -> float | None:
+    def watch(self, held: object, stage: object, now: float) -> float | None:
         """
-        What is held now, None for nothing; each move makes it another. Returns how long it had stalled, if it goes on.
+        See what is held, and what for; returns how long it had stalled, if it goes on.
+
+        Args:
+            held: What is held now, None for nothing; each move makes it another.
+            stage: What it waits for. Another one gives those who are waited for their time anew, and is no move.
+            now: The time.
         """
         if held == self._held:
+            if stage != self._stage:
+                self._begin(stage, now)
             return None
-        stalled_for = now - self._since if self.is_stalled else None
+        stalled_for = now - self._held_since if self.is_stalled else None
         self._held = held
+        self._held_since = now
+        self.is_stalled = False
+        self._told = frozenset()
+        self._begin(stage, now)
+        return stalled_for
+
+    def _begin(self, stage: object, now: float) -> None:
+        self._stage = stage
         self._since = now
         self._pause = FIRST_PAUSE_SECONDS
         self._next_ask = now + self._timeout
         self._next_evict = now + (self._evict_after or 0.0)
-        self.is_stalled = False
-        self._told = frozenset()
-        return stalled_for
 
     def due(self, laggards: frozenset[object], now: float) -> Due:
         """What is to be done now."""
@@ -76,7 +90,7 @@ class StallWatch:
         return due
 
     def since(self, now: float) -> float:
-        """Seconds without a move."""
+        """Seconds that those who are waited for have let us wait."""
         return now - self._since
 
     @property
