@@ -192,7 +192,7 @@ class Stalled:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What was held goes on. Not in the agreed order."""
+    """What was held goes on: it comes behind this. Not in the agreed order."""
 
     since: float
     """Seconds that it was held."""
@@ -203,8 +203,9 @@ class Evicted:
     """
     The others have gone on without this endpoint, because it did not answer.
 
-    What it held has been delivered, for itself alone. It comes back by itself, as a newcomer: a new first
-    :class:`RegularConfiguration` follows, and what it missed in between never comes.
+    What it held follows, in the :class:`TransitionalConfiguration` of this endpoint alone, and then the
+    :class:`RegularConfiguration` of it alone. It comes back by itself, as a newcomer: that one ends too, and a new
+    first :class:`RegularConfiguration` follows. What it missed in between never comes.
     """
 
     by: Address

@@ -219,7 +219,7 @@ STATES: dict[str, tuple[Callable[[Party], object], list[str]]] = {
         lambda party: (party.say(TWO, (SAFE, b"a")), party.leave(THREE)),
         ["=1:10", "a", "+1:10 2:20", "=1:10"],
     ),
-    "evicted": (lambda party: evict(party, ONE, by=TWO), ["-1:10", "+1:10", "Evicted", "=1:10"]),
+    "evicted": (lambda party: evict(party, ONE, by=TWO), ["Evicted", "-1:10", "+1:10", "=1:10"]),
     "a ring change half told": (
         lambda party: party.change([ONE, TWO], left=[(THREE, Reason.NODEDOWN)]),
         ["=1:10"],

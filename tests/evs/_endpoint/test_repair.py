@@ -46,14 +46,14 @@ def test_stall_is_told_with_who_is_waited_for_and_all_are_asked(party: Party) ->
 
 
 def test_it_tells_when_it_goes_on(party: Party) -> None:
-    """And only where it had told that it stood."""
+    """Before what goes on, and only where it had told that it stood."""
     party.say(ONE, (SAFE, b"a"))
     party.wait(0.0)
     party.wait(1.0)
     party.heard()
     party.talk()
     party.wait(1.0)
-    assert party.heard() == everybody("a", "Resumed")
+    assert party.heard() == everybody("Resumed", "a")
 
 
 def test_who_owes_its_last_word_is_given_time_for_it(party: Party) -> None:
@@ -187,13 +187,13 @@ def test_who_is_behind_is_no_offender(party: Party) -> None:
 
 
 def test_evicted_goes_at_one_frame_for_all(party: Party) -> None:
-    """The others go on without it; it hands out what it has, for itself alone, and comes back."""
+    """The others go on without it; it is told first, then has what it held, for itself alone, and comes back."""
     party.say(ONE, (SAFE, b"a"))
     evict(party, THREE)
     party.talk()
     heard = party.heard()
     assert heard[ONE] == heard[TWO] == ["=1:10 2:20", "a", "+1:10 2:20"]
-    assert heard[THREE] == ["=3:30", "a", "+3:30", "Evicted"]
+    assert heard[THREE] == ["Evicted", "=3:30", "a", "+3:30"]
     assert party[THREE].must_return == "it was evicted"
     assert [party[address].must_return for address in (ONE, TWO)] == ["", ""]
 

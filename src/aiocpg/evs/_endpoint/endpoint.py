@@ -256,10 +256,10 @@ class Endpoint:
             return
         self._counts.evictions += 1
         if evict.address == self._me:
-            self._switch(views, View({self._me}, {self._me}, view.ring, view.ring.nodes))
             self._is_evicted = True
-            self.happenings.append(Evicted(source))
             self._return("it was evicted")
+            self.happenings.append(Evicted(source))  # before what follows from it, which only this endpoint gets
+            self._switch(views, View({self._me}, {self._me}, view.ring, view.ring.nodes))
         else:
             rest = view.members - {evict.address}
             self._switch(views, View(rest, rest, view.ring, view.ring.nodes))
@@ -308,7 +308,7 @@ class Endpoint:
         views = self._views
         stalled_for = self._stall.watch(self._held, views is not None and views.awaits_finals, now)
         if stalled_for is not None:
-            self.happenings.append(Resumed(stalled_for))
+            self.happenings.insert(0, Resumed(stalled_for))  # before what it has gone on with
         if views is None:
             return
         due = self._stall.due(views.laggards, now)
