@@ -156,18 +156,18 @@ class NotJoinedError(UsageError):
     A group of a domain was left that the handle has not joined.
 
     Attributes:
-        group: The first such group.
-        removed: The groups before it in the call, which were left.
+        group: The first such group, an :class:`aiocpg.evs.EvsGroup`.
+        removed: The groups before it in the call, which were left; of the same class.
     """
 
-    def __init__(self, group: str, removed: tuple[str, ...] = ()) -> None:
+    def __init__(self, group: object, removed: tuple[object, ...] = ()) -> None:
         super().__init__(group, removed)
         self.group = group
         self.removed = removed
 
     def __str__(self) -> str:
-        before = f"; {', '.join(self.removed)} before it were left" if self.removed else ""
-        return f"{self.group!r} is not joined here, or was left as often as it was joined{before}"
+        before = f"; {', '.join(map(str, self.removed))} before it were left" if self.removed else ""
+        return f"{str(self.group)!r} is not joined here, or was left as often as it was joined{before}"
 
 
 class BusyError(UsageError, RuntimeError):

@@ -54,7 +54,7 @@ class Joined:
             raise TooManyGroupsError(len(groups), MOST_GROUPS_AT_ONCE)
         for place, group in enumerate(groups):
             if not self._groups[group]:
-                raise NotJoinedError(str(group), tuple(str(one) for one in groups[:place]))
+                raise NotJoinedError(group, tuple(groups[:place]))
             self._groups[group] -= 1
             self._keys = None
             self._changed()
