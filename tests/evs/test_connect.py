@@ -10,7 +10,7 @@ import pytest
 import aiocpg
 from aiocpg import AlreadyJoinedError, ConnectionLostError, EngineUnavailableError, GroupNameError, UsageError, evs
 from aiocpg.evs import Evs
-from aiocpg.evs._connect import MAX_DOMAIN_LENGTH
+from aiocpg.evs._connect import MAX_DOMAIN_LENGTH, _chosen, _key
 from aiocpg.evs._domain import PREFIX
 from aiocpg.testing import MemoryCluster
 from support.evs import SOON, handles, is_regular, read_until
@@ -67,6 +67,24 @@ async def test_url_of_the_environment_is_the_default(monkeypatch: pytest.MonkeyP
         assert one.me != two.me
 
 
+@pytest.mark.parametrize("given", [None, "", "corosync://", "corosync:", "corosync:///"])
+@pytest.mark.parametrize("environment", [None, "", "corosync://"])
+def test_url_that_is_left_out_is_the_endpoint_of_the_one_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, environment: str | None
+) -> None:
+    """However it is spelled, and with the environment empty or unset: Corosync would refuse the second join."""
+    monkeypatch.delenv("AIOCPG_URL", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("AIOCPG_URL", environment)
+    assert _key(_chosen(given), None, b"d") == _key("corosync://", None, b"d")
+
+
+def test_endpoints_of_other_urls_are_others() -> None:
+    """And so is each in a process of its own."""
+    keys = {_key(url, None, b"d") for url in ("corosync://", "local://a", "local://b", "local://a?pid=7", "local://[")}
+    assert len(keys | {_key("memory://a", None, b"d") for _ in range(2)}) == 7
+
+
 @pytest.mark.parametrize("options", [{"max_buffered_bytes": -1}, {"max_frame": 0}, {"evict_after": 0.1}])
 async def test_option_that_cannot_be_is_refused_before_anything_is_opened(options: dict[str, float]) -> None:
     """At the call, not when it is awaited."""
@@ -84,6 +102,11 @@ async def test_opening_shows_what_it_is() -> None:
 # -- What passes through
 
 
+def test_errors_know_a_domain_by_its_name() -> None:
+    """They may not import what they describe."""
+    assert "the domain b'shop'" in str(AlreadyJoinedError(PREFIX + b"shop"))
+
+
 async def test_error_of_connecting_passes_through() -> None:
     """Of a daemon that is not there, and of a URL that names none."""
     with MemoryCluster() as cluster:
@@ -91,8 +114,9 @@ async def test_error_of_connecting_passes_through() -> None:
         cluster.node(1).kill()
         with pytest.raises(EngineUnavailableError, match="does not run"):
             await evs.connect(url)
-    with pytest.raises(UsageError):
-        await evs.connect("nothing://here")
+    for url in ("nothing://here", "corosync://there", "local://[", "corosync://#there"):
+        with pytest.raises(UsageError):
+            await evs.connect(url)
 
 
 @pytest.mark.usefixtures("no_leaks")
@@ -108,7 +132,7 @@ async def test_daemon_that_does_not_answer_is_given_up() -> None:
 async def test_error_of_joining_passes_through_and_leaves_the_callers_connection_open() -> None:
     """Somebody of this process may hold the CPG group."""
     async with aiocpg.connect("memory://taken") as connection, connection.join(PREFIX + b"default"):
-        with pytest.raises(AlreadyJoinedError):
+        with pytest.raises(AlreadyJoinedError, match="in the domain b'default'"):
             await evs.connect(connection=connection)
         async with evs.connect(connection=connection, domain="other"):
             pass

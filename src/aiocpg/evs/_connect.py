@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -23,6 +24,9 @@ from aiocpg.evs._registry import lease
 
 MAX_DOMAIN_LENGTH = MAX_NAME_LENGTH - len(PREFIX)
 """Bytes of a domain's name."""
+
+_DEFAULT_URL = "corosync://"
+"""What :func:`aiocpg.connect` takes where no URL is given, for telling that who names it means the same endpoint."""
 
 _DRAINING = 0.8
 """The share of the time for closing that may go by until the outcome of all that was sent is known."""
@@ -105,11 +109,11 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
     options = Options(max_frame, window, settings, policy_of(reconnect), daemon_uid)
     if connection is not None and (url is not None or reconnect is not None or daemon_uid is not None):
         raise UsageError("a connection was given, which has a URL and ways of its own: leave out the rest")
-    chosen = url or os.environ.get("AIOCPG_URL") or ""
+    chosen = _chosen(url)
 
     async def own() -> Connection:
         return await aiocpg.connect(
-            url,
+            chosen,
             connect_timeout=connect_timeout,
             close_timeout=close_timeout,
             reconnect=reconnect,
@@ -156,13 +160,21 @@ async def _begin(connection: Connection, group: bytes, options: Options) -> Doma
     return domain
 
 
+def _chosen(url: str | None) -> str:
+    return url or os.environ.get("AIOCPG_URL") or _DEFAULT_URL
+
+
 def _key(url: str, connection: Connection | None, group: bytes) -> Hashable:
     """What tells this process's endpoints apart."""
     if connection is not None:
         return connection, group
-    if url.startswith("memory:"):
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, group  # connecting says what is wrong with it
+    if parts.scheme == "memory":
         return object()  # each is a process of its own
-    return url, group
+    return parts._replace(path=parts.path.strip("/")), group  # "corosync:" and "corosync:///" are one daemon
 
 
 def _domain_name(domain: bytes | str) -> bytes:
