@@ -8,12 +8,20 @@ import anyio
 import pytest
 
 import aiocpg
-from aiocpg import AlreadyJoinedError, ConnectionLostError, EngineUnavailableError, GroupNameError, UsageError, evs
-from aiocpg.evs import Evs
+from aiocpg import (
+    AlreadyJoinedError,
+    ConnectionLostError,
+    EngineUnavailableError,
+    GroupNameError,
+    TooManyGroupsError,
+    UsageError,
+    evs,
+)
+from aiocpg.evs import Delivery, Evs, EvsGroup, RegularConfiguration
 from aiocpg.evs._connect import MAX_DOMAIN_LENGTH, _chosen, _key
 from aiocpg.evs._domain import PREFIX
 from aiocpg.testing import MemoryCluster
-from support.evs import SOON, handles, is_regular, read_until
+from support.evs import SOON, data_until, handles, is_regular, nth, read_until
 from support.loops import running_loop
 from support.running import PATIENCE, turns
 
@@ -97,6 +105,52 @@ async def test_opening_shows_what_it_is() -> None:
     opening = evs.connect("memory://shown", domain="orders")
     assert repr(opening) == "<Opening of domain b'orders': await it, or use 'async with'>"
     await (await opening).aclose()
+
+
+# -- Groups from the beginning
+
+
+async def test_groups_are_joined_before_the_endpoint_delivers_anything() -> None:
+    """However much others send meanwhile: the first of all messages comes, and none is missing behind it."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), anyio.create_task_group() as tasks:
+            tasks.start_soon(_send_on, two)
+            async with evs.connect(cluster.node(1).url, groups=["g", "h"]) as one:
+                assert one.groups == (EvsGroup("g"), EvsGroup("h"))
+                assert isinstance(await anext(one.events()), RegularConfiguration)
+                deliveries = [event for event in await read_until(one, nth(200)) if isinstance(event, Delivery)]
+                assert [delivery.position for delivery in deliveries] == list(range(1, 201))
+            tasks.cancel_scope.cancel()
+
+
+async def _send_on(handle: Evs) -> None:
+    while True:
+        await handle.mcast_groups(["g"], b"x")
+        await turns()
+
+
+async def test_groups_of_a_handle_that_shares_an_endpoint_are_its_own() -> None:
+    """Joined before its first event, whatever the other has joined."""
+    async with (
+        aiocpg.connect("memory://shares") as connection,
+        evs.connect(connection=connection, groups=["a"]) as one,
+        evs.connect(connection=connection, groups=["b", "b"]) as two,
+    ):
+        assert (one.groups, two.groups) == ((EvsGroup("a"),), (EvsGroup("b"), EvsGroup("b")))
+        await one.mcast_groups(["b"], b"for two")
+        assert await data_until(two, b"for two") == [b"for two"]
+
+
+async def test_groups_that_cannot_be_are_refused_before_anything_is_opened() -> None:
+    """As by join, and one that is no list as by mcast_groups."""
+    with pytest.raises(TooManyGroupsError) as caught:
+        evs.connect("memory://groups", groups=map(str, range(51)))
+    assert (caught.value.number, caught.value.limit) == (51, 50)
+    with pytest.raises(GroupNameError):
+        evs.connect("memory://groups", groups=["fine", ""])
+    for one in ("bare", b"bare", EvsGroup("bare")):
+        with pytest.raises(TypeError, match="brackets"):
+            evs.connect("memory://groups", groups=one)  # type: ignore[arg-type]
 
 
 # -- What passes through

@@ -96,6 +96,21 @@ def test_handle_begins_with_the_configuration_as_it_was_handed_out() -> None:
     assert taken(readers.open(0)[0]) == [FIRST]
 
 
+@pytest.mark.parametrize("limit", [0, 1 << 20])
+def test_handle_that_was_opened_before_the_first_configuration_begins_with_it(limit: int) -> None:
+    """Whatever its budget, and gets all behind it."""
+    readers = Readers()
+    reader, joined = readers.open(limit, as_groups(["a"]))
+    assert joined.groups == as_groups(["a"])
+    assert taken(reader) == []
+    readers.tell(FIRST)
+    readers.flush()
+    assert taken(reader) == [FIRST]
+    if limit:
+        deliver(readers, ("a", b"1"))
+        assert [event.data for event in taken(reader) if isinstance(event, Delivery)] == [b"1"]
+
+
 def test_reader_over_its_budget_is_told_and_begins_anew_with_what_is_in_force() -> None:
     """Others get everything; the configuration says nobody joined, since that was before."""
     readers = started()

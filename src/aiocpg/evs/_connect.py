@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,7 +20,10 @@ from aiocpg.evs._domain import PREFIX, Domain
 from aiocpg.evs._endpoint import Settings
 from aiocpg.evs._handle import Evs
 from aiocpg.evs._options import Options
+from aiocpg.evs._readers import Seat
 from aiocpg.evs._registry import lease
+from aiocpg.evs._routing import at_once
+from aiocpg.evs._values import GroupLike, as_groups
 
 MAX_DOMAIN_LENGTH = MAX_NAME_LENGTH - len(PREFIX)
 """Bytes of a domain's name."""
@@ -36,6 +39,7 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
     url: str | None = None,
     *,
     domain: bytes | str = "default",
+    groups: Iterable[GroupLike] = (),
     connection: Connection | None = None,
     connect_timeout: float | None = 10,
     close_timeout: float = 5,
@@ -54,12 +58,14 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
     """
     Open a handle of a domain (``evs_initialize``): ``await`` it, or enter it with ``async with``, which closes.
 
-    Returns when a configuration is there. The one in force is the handle's first event.
+    Returns when a configuration is there. The handle's first event is the one in which it was opened, and each message
+    for ``groups`` that this endpoint delivers from then on follows. Who answers for what it acknowledges joins in this
+    way: what comes between :func:`connect` and :meth:`Evs.join` is acknowledged too, and does not come to the handle.
 
     A process has one endpoint in a domain, which its handles share: all are given the same URL, or the same connection,
-    and the same options but for ``connect_timeout``, ``close_timeout``, ``max_buffered_bytes`` and ``context``. With
-    ``memory://`` each call makes a process of its own, as :func:`aiocpg.connect` does; handles that shall share an
-    endpoint are given one ``connection``.
+    and the same options but for ``groups``, ``connect_timeout``, ``close_timeout``, ``max_buffered_bytes`` and
+    ``context``. With ``memory://`` each call makes a process of its own, as :func:`aiocpg.connect` does; handles that
+    shall share an endpoint are given one ``connection``.
 
     Cancelling is safe: nothing stays open; others may see the endpoint come and go.
 
@@ -67,6 +73,8 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
         url: As for :func:`aiocpg.connect`; ``$AIOCPG_URL`` unless given.
         domain: Which domain: 1 to 115 bytes, or text that has so many in UTF-8. Endpoints of one domain see one
             order; two domains have nothing to do with each other.
+        groups: What the handle has joined from its beginning, as with :meth:`Evs.join`: at most 50, each up to 32
+            bytes. One group goes in a list, too.
         connection: Talk through this one, which stays open when the handle is closed, instead of one of its own.
         connect_timeout: As for :func:`aiocpg.connect`.
         close_timeout: Seconds for what has been sent to be delivered, and for leaving, when this handle is closed and
@@ -91,7 +99,9 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
         context: See :attr:`Evs.context`.
 
     Raises:
-        GroupNameError: The domain's name cannot be used.
+        TypeError: ``groups`` is one bare group.
+        GroupNameError: The domain's name, or a group, cannot be used.
+        TooManyGroupsError: The groups are more than 50.
         ValueError: An option is out of its range.
         UsageError: ``url`` and ``connection`` are both given, or this process's endpoint has other options.
         AlreadyJoinedError: This process has an endpoint in the domain in another event loop, or by another URL or
@@ -100,10 +110,12 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
 
     Example::
 
-        async with aiocpg.evs.connect(domain="shop") as evs:
-            await evs.join("orders")
+        async with aiocpg.evs.connect(domain="shop", groups=["orders"]) as evs:
+            async for event in evs:
+                ...
     """
     group = PREFIX + _domain_name(domain)
+    joined = at_once(as_groups(groups))
     budget = checked_budget(max_buffered_bytes)
     settings = Settings(ack_interval, stall_timeout, evict_after, strict_views, crc)
     options = Options(max_frame, window, settings, policy_of(reconnect), daemon_uid)
@@ -120,10 +132,13 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
             daemon_uid=daemon_uid,
         )
 
-    async def open_domain() -> Domain:
+    def sit(opened: Domain) -> Seat:
+        return opened.readers.open(budget, joined)
+
+    async def open_domain(seats: list[Seat]) -> Domain:
         talking = connection or await own()
         try:
-            return await _begin(talking, group, options)
+            return await _begin(talking, group, options, lambda opened: seats.append(sit(opened)))
         except BaseException:
             if connection is None:
                 with anyio.CancelScope(shield=True):
@@ -143,15 +158,18 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
 
     async def open_() -> Evs:
         key = _key(chosen, connection, group)
-        leased = await lease(key, group, options, open_domain, close_domain)
-        return Evs(leased, budget, close_timeout, context)
+        seats: list[Seat] = []  # who opens the endpoint has its own before anything is delivered
+        leased = await lease(key, group, options, lambda: open_domain(seats), close_domain)
+        seat = seats[0] if seats else sit(leased.domain)
+        return Evs(leased, seat, close_timeout, context)
 
     return Opening(open_, f"domain {group.removeprefix(PREFIX)!r}")
 
 
-async def _begin(connection: Connection, group: bytes, options: Options) -> Domain:
+async def _begin(connection: Connection, group: bytes, options: Options, sit: Callable[[Domain], object]) -> Domain:
     joined = await connection.join(group)
     domain = Domain(connection, joined, current_port(), options)
+    sit(domain)
     try:
         await domain.until_begun()
     except BaseException:

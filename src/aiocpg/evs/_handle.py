@@ -13,6 +13,7 @@ from aiocpg._payload import joined
 from aiocpg._stream import Stream
 from aiocpg.errors import ConnectionClosedError, CPGError
 from aiocpg.evs._domain import MAX_MESSAGE_SIZE, PREFIX, Domain
+from aiocpg.evs._readers import Seat
 from aiocpg.evs._registry import Lease
 from aiocpg.evs._routing import keys_of
 from aiocpg.evs._statistics import Statistics
@@ -34,12 +35,12 @@ class Evs:
         context: Whatever you like (``evs_context_get``, ``evs_context_set``).
     """
 
-    def __init__(self, lease: Lease, max_buffered_bytes: int, close_timeout: float, context: object) -> None:
+    def __init__(self, lease: Lease, seat: Seat, close_timeout: float, context: object) -> None:
         self._lease = lease
         self._domain: Domain = lease.domain
         self._close_timeout = close_timeout
         self._is_closed = False
-        self._reader, self._joined = self._domain.readers.open(max_buffered_bytes)
+        self._reader, self._joined = seat
         self._stream: Stream[EvsEvent] = Stream(
             self._reader.inbox, f"the domain {self.domain!r}", self._domain.place.check, _nobody
         )
@@ -80,6 +81,9 @@ class Evs:
     async def join(self, *groups: GroupLike) -> None:
         """
         Join groups (``evs_join``): their messages that are delivered from now on come to this handle.
+
+        What was delivered before, since the handle was opened, does not, though this endpoint has acknowledged it: give
+        groups of which none may be missed to :func:`aiocpg.evs.connect`.
 
         Nobody else is told, and nothing is sent. A group may be joined several times, and is left as often. Messages to
         several groups that it has joined come once. It does not wait, so there is nothing to cancel.

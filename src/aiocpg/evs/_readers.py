@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from aiocpg._events import Guarantee
 from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox
 from aiocpg.errors import CPGError
 from aiocpg.evs._endpoint import Delivered
 from aiocpg.evs._routing import Joined, Routes
-from aiocpg.evs._values import Delivery, EvsEvent, RegularConfiguration, Resumed, Stalled, TransitionalConfiguration
+from aiocpg.evs._values import (
+    Delivery,
+    EvsEvent,
+    EvsGroup,
+    RegularConfiguration,
+    Resumed,
+    Stalled,
+    TransitionalConfiguration,
+)
 
 _GUARANTEES = tuple(Guarantee)
 
@@ -35,6 +44,10 @@ class Reader:
         self._events: list[EvsEvent] = []
         self._size = 0
 
+    def begin(self, event: EvsEvent) -> None:
+        """What it begins with, where it was opened before that was there: it has its place whatever the budget."""
+        self.inbox.put_gap(event)
+
     def put(self, events: Sequence[EvsEvent], size: int) -> None:
         """Events of this batch; ``size`` are the bytes of their payload."""
         self._events += events
@@ -46,6 +59,13 @@ class Reader:
             self.inbox.put(self._events, self._size)
             self._events = []
             self._size = 0
+
+
+class Seat(NamedTuple):
+    """What a handle has at its endpoint: what it has not read, and what it has joined."""
+
+    reader: Reader
+    joined: Joined
 
 
 class Readers:
@@ -65,11 +85,13 @@ class Readers:
         self.stalled: Stalled | None = None
         self.position = 0
 
-    def open(self, limit: int) -> tuple[Reader, Joined]:
-        """One more handle."""
+    def open(self, limit: int, groups: Sequence[EvsGroup] = ()) -> Seat:
+        """One more handle, which has joined these groups; see :func:`aiocpg.evs._routing.at_once`."""
         reader = Reader(limit, self)
         self._readers.add(reader)
-        return reader, self._routes.add(reader)
+        joined = self._routes.add(reader)
+        joined.join(groups)
+        return Seat(reader, joined)
 
     def close(self, reader: Reader) -> None:
         """A handle is gone. Repeating does nothing."""
@@ -118,11 +140,19 @@ class Readers:
     def tell(self, event: EvsEvent) -> None:
         """Tell all handles of something that is no message."""
         if isinstance(event, RegularConfiguration):
+            if self.configuration is None:
+                self._begin(event)
+                return
             self.configuration = event
         elif isinstance(event, (Stalled, Resumed)):
             self.stalled = event if isinstance(event, Stalled) else None
         for reader in self._readers:
             reader.put((event,), 0)
+
+    def _begin(self, configuration: RegularConfiguration) -> None:
+        self.configuration = configuration
+        for reader in self._readers:
+            reader.begin(configuration)
 
     def flush(self) -> None:
         """The batch is over."""
