@@ -25,6 +25,7 @@ from aiocpg.evs import (
     Delivery,
     EvsEvent,
     Resync,
+    TransitionalConfiguration,
     _domain,
 )
 from aiocpg.testing import MemoryCluster
@@ -228,6 +229,28 @@ async def test_closing_while_the_daemon_stands_still_is_bounded() -> None:
 
 
 # -- Closing
+
+
+@leaving_nothing
+async def test_last_handle_reads_what_is_delivered_until_it_has_left() -> None:
+    """It was acknowledged in its name; then it sees itself go. One that is not the last reads no more."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), cluster.node(1).connect() as connection:
+            first = await evs.connect(connection=connection, groups=["g"])
+            last = await evs.connect(connection=connection, groups=["g"], close_timeout=10 * PATIENCE)
+            await together([last, two])
+            cluster.node(2).stop()
+            await last.mcast_joined(b"held", guarantee=SAFE)
+            await first.aclose()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(last.aclose)
+                await turns(20)
+                cluster.node(2).cont()
+            assert payloads(await to_end(first)) == []
+            events = await to_end(last)
+            assert payloads(events) == [b"held"]
+            assert isinstance(events[-1], TransitionalConfiguration)
+            assert events[-1].members == (last.me,)
 
 
 async def test_closing_waits_for_the_outcome_of_all_that_was_sent() -> None:

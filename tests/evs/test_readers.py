@@ -144,11 +144,13 @@ def test_closed_reader_gets_what_was_there_and_nothing_more() -> None:
     """Closing twice is fine."""
     readers = started()
     one, _ = opened(readers, "a")
-    assert not readers.are_none
+    assert readers.is_last(one)
+    two, _ = opened(readers)
+    assert not readers.is_last(one)
     deliver(readers, ("a", b"1"))
     readers.close(one)
     readers.close(one)
-    assert readers.are_none
+    assert readers.is_last(two)
     deliver(readers, ("a", b"2"))
     assert [event.data for event in taken(one) if isinstance(event, Delivery)] == [b"1"]
     with pytest.raises(StopAsyncIteration):

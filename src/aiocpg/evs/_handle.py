@@ -210,19 +210,19 @@ class Evs:
         """
         Close this handle (``evs_finalize``); readers get what is there, then the end.
 
-        What is delivered from now on does not come to it any more. To read all that one has sent, wait for the
-        last ticket first.
+        What is delivered from now on does not come to it any more, where the process has other handles of the domain,
+        and nobody notices. To read all that one has sent, wait for the last ticket first.
 
-        Others notice only where it was the process's last of the domain: then the endpoint waits for the outcome of all
-        that was sent, and leaves, both within ``close_timeout`` seconds; what is out at the end of that has the fate
-        ``ConnectionClosedError``. Repeating does nothing. Cancelling cuts it short.
+        The process's last waits for the outcome of all that was sent, and leaves, both within ``close_timeout``
+        seconds; what is out at the end of that has the fate ``ConnectionClosedError``. Its readers get what is
+        delivered until then: all that this endpoint has acknowledged, and as the last event the
+        :class:`TransitionalConfiguration` of itself alone. Repeating does nothing. Cancelling cuts it short.
         """
         if self._is_closed or self._domain.place.is_in_child():
             return
         self._domain.place.check()
         self._is_closed = True
-        self._domain.readers.close(self._reader)
-        await self._lease.give_back(self._close_timeout)
+        await self._lease.give_back(self._reader, self._close_timeout)
 
     async def __aenter__(self) -> Evs:
         self._check()

@@ -100,10 +100,9 @@ class Readers:
             self._routes.remove(reader)
             reader.inbox.end()
 
-    @property
-    def are_none(self) -> bool:
-        """Whether the last handle is gone."""
-        return not self._readers
+    def is_last(self, reader: Reader) -> bool:
+        """Whether there is no other handle."""
+        return self._readers <= {reader}
 
     def first(self) -> Sequence[EvsEvent]:
         """What a new reader begins with: the configuration as it was handed out, with those who joined then."""
