@@ -228,6 +228,18 @@ async def test_closing_while_the_daemon_stands_still_is_bounded() -> None:
         cluster.node(1).cont()
 
 
+@leaving_nothing
+async def test_closing_has_one_bound_with_its_connection() -> None:
+    """What leaving has taken of it, closing the connection has not: another group there would have it for itself."""
+    with MemoryCluster() as cluster:
+        one = await evs.connect(cluster.node(1).url, close_timeout=1)
+        await domain_of(one).connection.join(b"other")
+        cluster.node(1).stop()
+        with anyio.fail_after(1.6):
+            await one.aclose()
+        cluster.node(1).cont()
+
+
 # -- Closing
 
 

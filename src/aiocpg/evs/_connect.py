@@ -34,6 +34,9 @@ _DEFAULT_URL = "corosync://"
 _DRAINING = 0.8
 """The share of the time for closing that may go by until the outcome of all that was sent is known."""
 
+_GRACE = 0.1
+"""Seconds that closing a connection of one's own has at least: a daemon that is well needs a hundredth of it."""
+
 
 def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are left out
     url: str | None = None,
@@ -77,8 +80,8 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
             bytes. One group goes in a list, too.
         connection: Talk through this one, which stays open when the handle is closed, instead of one of its own.
         connect_timeout: As for :func:`aiocpg.connect`.
-        close_timeout: Seconds for what has been sent to be delivered, and for leaving, when this handle is closed and
-            is the process's last in the domain.
+        close_timeout: Seconds for what has been sent to be delivered, for leaving, and for closing a connection of its
+            own, in all, when this handle is closed and is the process's last in the domain.
         reconnect: As for :func:`aiocpg.connect`: come back when the daemon is lost. The gap shows as
             :class:`~aiocpg.Disconnected`.
         daemon_uid: As for :func:`aiocpg.connect`.
@@ -146,6 +149,7 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
             raise
 
     async def close_domain(opened: Domain, seconds: float) -> None:
+        end = anyio.current_time() + seconds
         try:
             with anyio.move_on_after(seconds):
                 with anyio.move_on_after(seconds * _DRAINING):
@@ -154,7 +158,8 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
         finally:
             await opened.give_up()
             if connection is None:
-                await opened.connection.aclose()
+                with anyio.move_on_after(max(end - anyio.current_time(), _GRACE)):
+                    await opened.connection.aclose()
 
     async def open_() -> Evs:
         key = _key(chosen, connection, group)

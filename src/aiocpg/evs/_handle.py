@@ -213,10 +213,11 @@ class Evs:
         What is delivered from now on does not come to it any more, where the process has other handles of the domain,
         and nobody notices. To read all that one has sent, wait for the last ticket first.
 
-        The process's last waits for the outcome of all that was sent, and leaves, both within ``close_timeout``
-        seconds; what is out at the end of that has the fate ``ConnectionClosedError``. Its readers get what is
-        delivered until then: all that this endpoint has acknowledged, and as the last event the
-        :class:`TransitionalConfiguration` of itself alone. Repeating does nothing. Cancelling cuts it short.
+        The process's last waits for the outcome of all that was sent, leaves, and closes a connection of its own, all
+        within ``close_timeout`` seconds, or a tenth of a second more where the connection hangs; what is out then has
+        the fate ``ConnectionClosedError``. Its readers get what is delivered until then: all that this endpoint has
+        acknowledged, and as the last event the :class:`TransitionalConfiguration` of itself alone. Repeating does
+        nothing. Cancelling cuts it short.
         """
         if self._is_closed or self._domain.place.is_in_child():
             return
