@@ -71,10 +71,10 @@ def as_groups(groups: Iterable[GroupLike]) -> tuple[EvsGroup, ...]:
     Groups as they were given, as groups.
 
     Raises:
-        TypeError: One bare string was given, which would be taken for its characters.
+        TypeError: One bare group was given, or something like bytes, which would be taken for its characters.
         GroupNameError: One cannot be used.
     """
-    if isinstance(groups, (str, bytes, EvsGroup)):
+    if isinstance(groups, (str, bytes, bytearray, memoryview, EvsGroup)):
         raise TypeError(f"groups is a list of groups, and {groups!r} is one: put it into brackets")
     return tuple(group if isinstance(group, EvsGroup) else EvsGroup(group) for group in groups)
 
