@@ -34,7 +34,10 @@ class Statistics:
     stale: int
     """Acknowledgements of views that were over."""
     gaps: int
-    """Frames of others that never came."""
+    """
+    How often frames of a member, this one included, were missing before one that came. Not how many they were: that is
+    its sender's word alone.
+    """
     divergences: int
     """How often this endpoint found that it had missed what others had."""
     evictions: int

@@ -18,7 +18,7 @@ class Counts:
             ``duplicate``, ``altered`` for one of our own that was never sent so, or the word of the
             :class:`MalformedError`.
         stale: Triples that were of no view at hand.
-        gaps: Frames of others that never came.
+        gaps: How often frames of a member were missing before one that came.
         divergences: How often this endpoint found that it had missed something.
         evictions: Evictions that were seen, of whomever.
         stalls: How often something stalled.
