@@ -105,6 +105,7 @@ class Domain:
         self._sending: anyio.CancelScope | None = None
         self._is_deaf = False
         self._returns = 0
+        self._has_warned = False
         self.is_over = False
         self._leaving: Task | None = None
         self._left = anyio.Event()
@@ -314,11 +315,19 @@ class Domain:
         for pieces in whole:
             self._large[pieces].set()
         self._turns.wake()
+        if endpoint.disagreeing is not None:
+            self._warn_of(endpoint.disagreeing)
         if self._outbox.has_something or endpoint.has_something_to_say:
             self._wake_sender()
         self._set_timer(endpoint.deadline)
         if endpoint.must_return and not endpoint.is_closed and self._leaving is None:
             self._leave_to_return(endpoint.must_return)
+
+    def _warn_of(self, member: Address) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            what = "strict_views=%s here, and not at %s: all members of a domain have to choose the same"
+            log.warning("! domain %r: " + what, self.name, self.options.settings.strict_views, member)
 
     def _hand_out(self, endpoint: Endpoint) -> None:
         happenings = endpoint.happenings

@@ -44,6 +44,11 @@ class Statistics:
     """Evictions that were seen, of whomever."""
     stalls: int
     """How often something was told to have stalled."""
+    disagreeing: int
+    """
+    Frames of members that have chosen otherwise for ``strict_views``, where all have to choose the same: changes wait
+    in vain there. The first is logged as a warning.
+    """
 
     @classmethod
     def of(cls, domain: Domain) -> Statistics:
@@ -60,4 +65,5 @@ class Statistics:
             counts.divergences,
             counts.evictions,
             counts.stalls,
+            counts.disagreeing,
         )

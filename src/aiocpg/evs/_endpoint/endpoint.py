@@ -18,6 +18,7 @@ from aiocpg.evs._endpoint.view import View
 from aiocpg.evs._endpoint.views import Views
 from aiocpg.evs._values import Evicted, Resumed, Resync, Stalled
 from aiocpg.evs._wire import Body, Evict, Header, MalformedError, Query, Record, Triple, parse
+from aiocpg.evs._wire.header import FLAG_CRC, FLAG_STRICT
 
 MAX_PENDING_VIEWS = 64
 """Views that may wait to be installed. Past it the endpoint begins anew."""
@@ -43,6 +44,11 @@ class Settings:
     strict_views: bool = False
     crc: bool = False
 
+    @property
+    def flags(self) -> int:
+        """What every frame says of them."""
+        return (FLAG_STRICT if self.strict_views else 0) | (FLAG_CRC if self.crc else 0)
+
 
 class Endpoint:
     """
@@ -64,6 +70,7 @@ class Endpoint:
         own: What became of our own frames.
         is_closed: Whether it is over.
         must_return: Why it has to leave and come back; empty where it has not.
+        disagreeing: The newest member heard that has chosen otherwise for ``strict_views``.
     """
 
     def __init__(self, me: Address, incarnation: int, settings: Settings, counts: Counts, numbering: Numbering) -> None:
@@ -72,6 +79,7 @@ class Endpoint:
         self._settings = settings
         self._counts = counts
         self._numbering = numbering
+        self._strict_flag = settings.flags & FLAG_STRICT
         self._membership = Membership(me)
         self._views: Views | None = None
         self._intake = Intake(me, incarnation, counts)
@@ -81,11 +89,12 @@ class Endpoint:
         self._ack = 0
         self._acked_at = float("-inf")
         self.happenings: list[Happening] = []
-        self.speaker = Speaker(incarnation, counts, crc=settings.crc)
+        self.speaker = Speaker(incarnation, counts, flags=settings.flags)
         self.own: Own = self._intake.own
         self.is_closed = False
         self._is_evicted = False
         self.must_return = ""
+        self.disagreeing: Address | None = None
 
     @property
     def views(self) -> Views | None:
@@ -133,6 +142,8 @@ class Endpoint:
             self._return("a frame of its own came back altered")
         elif self._intake.count(view, source, header, frame):
             self._counts.frames[_kind(body)] += 1
+            if header.flags & FLAG_STRICT != self._strict_flag:
+                self._disagree(source)
             self._take_frame(self._views, view, source, header, body)
 
     def close(self) -> None:
@@ -145,6 +156,11 @@ class Endpoint:
             self._views = None
         if self.must_return and not self._is_evicted:
             self.happenings.append(Resync(self.must_return))
+
+    def _disagree(self, source: Address) -> None:
+        """One of us waits at each change for what the other does not say. Nothing follows from it but a warning."""
+        self._counts.disagreeing += 1
+        self.disagreeing = source
 
     # -- Views
 

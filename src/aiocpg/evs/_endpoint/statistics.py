@@ -22,6 +22,7 @@ class Counts:
         divergences: How often this endpoint found that it had missed something.
         evictions: Evictions that were seen, of whomever.
         stalls: How often something stalled.
+        disagreeing: Frames of members that have chosen otherwise for ``strict_views``.
     """
 
     frames: Counter[str] = field(default_factory=Counter)
@@ -32,3 +33,4 @@ class Counts:
     divergences: int = 0
     evictions: int = 0
     stalls: int = 0
+    disagreeing: int = 0
