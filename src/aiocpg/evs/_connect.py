@@ -94,7 +94,8 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
             slower. There is never more than one on its way anyhow.
         stall_timeout: Seconds after which what is held counts as stalled, more than 0.
         evict_after: Seconds after which a member that does not answer is left out, ``stall_timeout`` or more; None:
-            never. It takes a stopped process for a dead one, which then comes back as a newcomer.
+            never. It takes a stopped process for a dead one, which then comes back as a newcomer. Who was left out less
+            than a minute ago is left out again after ``stall_timeout``.
         strict_views: Let each change of configuration wait until all that go on have vouched for what they had, so
             that those of a transitional configuration have the same AGREED messages. All members of a domain have to
             choose the same. A stopped member then holds up changes.

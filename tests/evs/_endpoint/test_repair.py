@@ -229,6 +229,24 @@ def test_laggard_is_evicted_after_its_time() -> None:
     assert Evict(TWO, 0) in bodies(party.take(ONE)) or Evict(THREE, 0) in bodies(party.take(ONE))
 
 
+@pytest.mark.parametrize(("later", "goes_after"), [(30.0, 1.0), (61.0, 10.0)])
+def test_evicted_that_the_group_brings_back_goes_as_soon_as_it_stalls(later: float, goes_after: float) -> None:
+    """For a minute; before those who are waited for besides it."""
+    party = Party(ONE, TWO, THREE, settings=Settings(stall_timeout=1.0, evict_after=10.0))
+    evict(party, THREE)
+    party.wait(0.0)
+    party.wait(later)
+    party.join(FOUR)
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    party.order(ONE, party.take(ONE))
+    party.wait(goes_after - 0.5)
+    assert not [body for body in bodies(party.take(ONE)) if isinstance(body, Evict)]
+    party.wait(0.5)
+    (demand,) = [body for body in bodies(party.take(ONE)) if isinstance(body, Evict)]
+    assert demand == Evict(THREE if later < 60 else TWO, 0)
+
+
 # -- Frames that do not come back
 
 

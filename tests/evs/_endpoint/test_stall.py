@@ -96,6 +96,17 @@ def test_a_laggard_is_due_after_its_time_and_then_the_next() -> None:
     assert evicted == [15, 20, 25]
 
 
+def test_a_laggard_that_was_evicted_a_while_ago_is_due_as_soon_as_it_stalls() -> None:
+    """And again after as long; nobody is where nobody is to be evicted."""
+    watch = watching(evict_after=5.0)
+    assert watch.due(WHO, 10.9, WHO) == Due.NOTHING
+    assert watch.due(WHO, 11.0, WHO) == Due.TELL | Due.ASK | Due.EVICT
+    assert watch.deadline == 12.0
+    assert watch.due(WHO, 11.5, WHO) == Due.NOTHING
+    assert watch.due(WHO, 12.0, WHO) == Due.ASK | Due.EVICT
+    assert Due.EVICT not in watching().due(WHO, 100.0, WHO)
+
+
 @pytest.mark.parametrize(("evict_after", "deadline"), [(None, 12.0), (1.5, 11.5)])
 def test_deadline_is_the_next_thing_that_is_due(evict_after: float | None, deadline: float) -> None:
     """A question, or an eviction."""

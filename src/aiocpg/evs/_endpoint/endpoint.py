@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiocpg._events import Address, ConfigurationChange, RingChange
 from aiocpg.evs._endpoint.configurations import Numbering
 from aiocpg.evs._endpoint.echo import EchoWatch
+from aiocpg.evs._endpoint.evictions import Evictions
 from aiocpg.evs._endpoint.frames import Intake, Own
 from aiocpg.evs._endpoint.happenings import Entry, Happening
 from aiocpg.evs._endpoint.membership import Membership, Step
@@ -33,7 +34,8 @@ class Settings:
         ack_interval: Least time between two frames that only acknowledge. There is never more than one of them on its
             way, so that under load one acknowledges all that came meanwhile, and a lone message is acknowledged soon.
         stall_timeout: What is held longer counts as stalled.
-        evict_after: A laggard is left out after so long; None: never.
+        evict_after: A laggard is left out after so long, and after ``stall_timeout`` where it was a short while ago;
+            None: never.
         strict_views: Let each change wait until all that go on have vouched for what they had.
         crc: Checksum every frame.
     """
@@ -84,6 +86,7 @@ class Endpoint:
         self._views: Views | None = None
         self._intake = Intake(me, incarnation, counts)
         self._stall = StallWatch(settings.stall_timeout, settings.evict_after)
+        self._evictions = Evictions()
         self._echo = EchoWatch(settings.stall_timeout)
         self._needs_ack = False
         self._ack = 0
@@ -277,6 +280,7 @@ class Endpoint:
             self.happenings.append(Evicted(source))  # before what follows from it, which only this endpoint gets
             self._switch(views, View({self._me}, {self._me}, view.ring, view.ring.nodes))
         else:
+            self._evictions.note(evict.address)
             rest = view.members - {evict.address}
             self._switch(views, View(rest, rest, view.ring, view.ring.nodes))
 
@@ -327,14 +331,15 @@ class Endpoint:
             self.happenings.insert(0, Resumed(stalled_for))  # before what it has gone on with
         if views is None:
             return
-        due = self._stall.due(views.laggards, now)
+        evicted = self._evictions.recent(now)
+        due = self._stall.due(views.laggards, now, evicted)
         if Due.TELL in due:
             self._counts.stalls += 1
             self.happenings.append(Stalled(tuple(sorted(views.laggards)), self._stall.since(now), views.held))
         if Due.ASK in due:
             self.speaker.ask(self._triple(views))
         if Due.EVICT in due:
-            self._evict(views)
+            self._evict(views, evicted)
         if self._echo.is_due(self.speaker.seq, self._intake.seq, now):
             self.speaker.probe(self._triple(views))
 
@@ -345,10 +350,10 @@ class Endpoint:
         queue = self._views.installed.queue
         return self._views.configuration.number, queue[0].count if queue else 0
 
-    def _evict(self, views: Views) -> None:
-        candidates = sorted(views.laggards & views.current.members - {self._me})
+    def _evict(self, views: Views, evicted: frozenset[Address]) -> None:
+        candidates = views.laggards & views.current.members - {self._me}
         if candidates:
-            self.speaker.evict(self._triple(views), candidates[0])
+            self.speaker.evict(self._triple(views), min(candidates & evicted or candidates))
 
     @property
     def deadline(self) -> float | None:

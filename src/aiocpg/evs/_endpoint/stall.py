@@ -41,7 +41,8 @@ class StallWatch:
         self._told: frozenset[object] = frozenset()
         self._next_ask = 0.0
         self._pause = FIRST_PAUSE_SECONDS
-        self._next_evict = 0.0
+        self._evict_from = 0.0
+        self._patience = evict_after or 0.0
         self.is_stalled = False
 
     def watch(self, held: object, stage: object, now: float) -> float | None:
@@ -70,10 +71,18 @@ class StallWatch:
         self._since = now
         self._pause = FIRST_PAUSE_SECONDS
         self._next_ask = now + self._timeout
-        self._next_evict = now + (self._evict_after or 0.0)
+        self._evict_from = now
+        self._patience = self._evict_after or 0.0
 
-    def due(self, laggards: frozenset[object], now: float) -> Due:
-        """What is to be done now."""
+    def due(self, laggards: frozenset[object], now: float, known: frozenset[object] = frozenset()) -> Due:
+        """
+        What is to be done now.
+
+        Args:
+            laggards: Who is waited for.
+            now: The time.
+            known: Who was evicted a short while ago. They have had their time, and are to go as soon as they stall.
+        """
         if self._held is None or now < self._since + self._timeout:
             return Due.NOTHING
         due = Due.NOTHING
@@ -84,9 +93,11 @@ class StallWatch:
             self._next_ask = now + self._pause
             self._pause = min(2 * self._pause, MOST_PAUSE_SECONDS)
             due |= Due.ASK
-        if self._evict_after is not None and now >= self._next_evict:
-            self._next_evict = now + self._evict_after
-            due |= Due.EVICT
+        if self._evict_after is not None:
+            self._patience = self._timeout if laggards & known else self._evict_after
+            if now >= self._evict_from + self._patience:
+                self._evict_from = now
+                due |= Due.EVICT
         return due
 
     def since(self, now: float) -> float:
@@ -99,5 +110,5 @@ class StallWatch:
         if self._held is None:
             return None
         first = self._since + self._timeout
-        later = [self._next_ask] + ([self._next_evict] if self._evict_after is not None else [])
-        return max(first, min(later))
+        evict = [] if self._evict_after is None else [self._evict_from + self._patience]
+        return max(first, min([self._next_ask, *evict]))
