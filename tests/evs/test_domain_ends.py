@@ -26,7 +26,7 @@ from aiocpg.evs import (
     EvsEvent,
     Resync,
     TransitionalConfiguration,
-    _domain,
+    _returns,
 )
 from aiocpg.testing import MemoryCluster
 from support.evs import (
@@ -112,7 +112,7 @@ async def test_large_message_goes_on_in_the_next_life() -> None:
 @leaving_nothing
 async def test_closing_while_the_endpoint_leaves_and_comes_back_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """At whatever point of its way back."""
-    monkeypatch.setattr(_domain, "FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(_returns, "FIRST_PAUSE_SECONDS", 0)
     for after in range(32):
         with MemoryCluster() as cluster:
             async with handles(cluster, 2) as (two,):

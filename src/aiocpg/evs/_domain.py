@@ -32,6 +32,7 @@ from aiocpg.evs._options import Options
 from aiocpg.evs._outbox import Outbox
 from aiocpg.evs._pieces import Pieces
 from aiocpg.evs._readers import Readers
+from aiocpg.evs._returns import Returns
 from aiocpg.evs._ticket import Ticket
 from aiocpg.evs._turns import Turns
 from aiocpg.evs._values import Resync
@@ -53,10 +54,6 @@ FAIR_CALLS = 256
 A send that need not wait still lets the loop run once in so many. They travel together, and a frame costs as much as a
 hundred small messages.
 """
-
-FIRST_PAUSE_SECONDS = 0.05
-MOST_PAUSE_SECONDS = 5.0
-"""Pauses before coming back grow from the first to the second while the endpoint keeps being put out."""
 
 _Batch: TypeAlias = Sequence[Event]
 
@@ -104,7 +101,7 @@ class Domain:
         self._timer_at = 0.0
         self._sending: anyio.CancelScope | None = None
         self._is_deaf = False
-        self._returns = 0
+        self._returns = Returns()
         self._has_warned = False
         self.is_over = False
         self._leaving: Task | None = None
@@ -301,6 +298,7 @@ class Domain:
         if self._endpoint is None:
             me = change.joined[0].address
             incarnation = random.getrandbits(32) or 1
+            self._returns.begin(self._port.time())
             self._endpoint = Endpoint(me, incarnation, self.options.settings, self.counts, self._numbering)
         return self._endpoint
 
@@ -400,9 +398,7 @@ class Domain:
         await self._left.wait()  # the stream may have ended sooner, and until then this process holds the group
         self._leaving = None
         self._is_deaf = False
-        self._returns += 1
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(self._returns, 16), MOST_PAUSE_SECONDS)
-        await anyio.sleep(random.uniform(pause / 2, pause))
+        await anyio.sleep(self._returns.pause(self._port.time()))
         self._group = await self._connection.join(self._group.name)
 
     # -- The end
