@@ -24,6 +24,7 @@ from aiocpg import (
 from aiocpg.evs import (
     Delivery,
     EvsEvent,
+    RegularConfiguration,
     Resync,
     TransitionalConfiguration,
     _returns,
@@ -107,6 +108,24 @@ async def test_large_message_goes_on_in_the_next_life() -> None:
             kinds = sorted(type(one).__name__ for one in outcome)
             assert kinds == ["ConnectionLostError", "Ticket"]
             assert len((await read(two, Delivery)).data) == 3 * MB
+
+
+@leaving_nothing
+async def test_handle_that_is_opened_while_the_endpoint_is_away_knows_that() -> None:
+    """It begins with the configuration that is over, and with what ended it; the next one follows when it is back."""
+    with MemoryCluster() as cluster:
+        policy = Reconnect(first_pause=0.01)
+        async with (
+            cluster.node(1).connect(reconnect=policy) as connection,
+            evs.connect(connection=connection) as one,
+        ):
+            cluster.node(1).kill()
+            await read(one, Disconnected)
+            async with evs.connect(connection=connection) as two:
+                kinds = [type(event) for event in await unread(two)]
+                assert kinds == [RegularConfiguration, TransitionalConfiguration, Disconnected]
+                cluster.node(1).start()
+                assert isinstance(await anext(two.events()), RegularConfiguration)
 
 
 @leaving_nothing

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from aiocpg import Address, ConnectionLostError, Guarantee, RingId, SlowConsumerError
-from aiocpg.evs import Delivery, Evicted, EvsEvent, RegularConfiguration, Resumed, Stalled, TransitionalConfiguration
+from aiocpg import Address, ConnectionLostError, Disconnected, Guarantee, RingId, SlowConsumerError
+from aiocpg.evs import (
+    Delivery,
+    Evicted,
+    EvsEvent,
+    RegularConfiguration,
+    Resumed,
+    Resync,
+    Stalled,
+    TransitionalConfiguration,
+)
 from aiocpg.evs._endpoint import Delivered
 from aiocpg.evs._endpoint.happenings import Entry
 from aiocpg.evs._readers import Reader, Readers
@@ -96,6 +105,29 @@ def test_handle_begins_with_the_configuration_as_it_was_handed_out() -> None:
     assert taken(readers.open(0)[0]) == [FIRST]
 
 
+def test_handle_that_is_opened_between_two_lives_is_told_what_ended_the_last() -> None:
+    """The configuration is not in force then; the next one is all there is to say again."""
+    readers = started()
+    lost = Disconnected("first")
+    for event in (CUT, lost, Disconnected("second")):
+        readers.tell(event)
+    assert taken(readers.open(0)[0]) == [FIRST, CUT, Disconnected("second")]
+    assert readers.in_force()[1:] == (CUT, Disconnected("second"))
+    readers.tell(FIRST)
+    assert taken(readers.open(0)[0]) == [FIRST]
+    for event in (CUT, Resync("why")):
+        readers.tell(event)
+    assert taken(readers.open(0)[0]) == [FIRST, CUT, Resync("why")]
+
+
+def test_what_was_before_the_first_configuration_is_not_told_behind_it() -> None:
+    """An endpoint may be put out before it has one."""
+    readers = Readers()
+    readers.tell(Resync("early"))
+    readers.tell(FIRST)
+    assert taken(readers.open(0)[0]) == [FIRST]
+
+
 @pytest.mark.parametrize("limit", [0, 1 << 20])
 def test_handle_that_was_opened_before_the_first_configuration_begins_with_it(limit: int) -> None:
     """Whatever its budget, and gets all behind it."""
@@ -106,6 +138,7 @@ def test_handle_that_was_opened_before_the_first_configuration_begins_with_it(li
     readers.tell(FIRST)
     readers.flush()
     assert taken(reader) == [FIRST]
+    assert taken(readers.open(limit).reader) == [FIRST]
     if limit:
         deliver(readers, ("a", b"1"))
         assert [event.data for event in taken(reader) if isinstance(event, Delivery)] == [b"1"]

@@ -192,7 +192,9 @@ class Evs:
     def events(self) -> Stream[EvsEvent]:
         """
         What this handle gets, in order, beginning with the configuration in force when it was opened, with those in
-        ``joined`` who came with it, this endpoint itself where it was the first.
+        ``joined`` who came with it, this endpoint itself where it was the first. Where the endpoint is away then, it
+        begins with the last configuration and what ended it: the :class:`TransitionalConfiguration`, and
+        :class:`~aiocpg.Disconnected` or :class:`Resync`.
 
         It is the handle's one stream: for a second reader open a second handle. It holds at most
         ``max_buffered_bytes`` (payload + 256 bytes per event); past it the reader gets

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from aiocpg._events import Guarantee
+from aiocpg._events import Disconnected, Guarantee
 from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox
 from aiocpg.errors import CPGError
 from aiocpg.evs._endpoint import Delivered
@@ -17,6 +17,7 @@ from aiocpg.evs._values import (
     EvsGroup,
     RegularConfiguration,
     Resumed,
+    Resync,
     Stalled,
     TransitionalConfiguration,
 )
@@ -73,7 +74,7 @@ class Readers:
     All handles of an endpoint.
 
     Attributes:
-        configuration: The one that was handed out last and is in force.
+        configuration: The one that was handed out last: in force, or the last of a life that is over.
         stalled: What readers were told of a stall that lasts.
         position: Messages that were delivered.
     """
@@ -83,6 +84,7 @@ class Readers:
         self._readers: set[Reader] = set()
         self.configuration: RegularConfiguration | None = None
         self.stalled: Stalled | None = None
+        self._over: dict[type[EvsEvent], EvsEvent] = {}
         self.position = 0
 
     def open(self, limit: int, groups: Sequence[EvsGroup] = ()) -> Seat:
@@ -106,8 +108,7 @@ class Readers:
 
     def first(self) -> Sequence[EvsEvent]:
         """What a new reader begins with: the configuration as it was handed out, with those who joined then."""
-        stalled = () if self.stalled is None else (self.stalled,)
-        return () if self.configuration is None else (self.configuration, *stalled)
+        return () if self.configuration is None else (self.configuration, *self._behind())
 
     def in_force(self) -> Sequence[EvsEvent]:
         """What a reader has to know that has lost something here."""
@@ -115,7 +116,11 @@ class Readers:
         if now is None:
             return ()
         quiet = RegularConfiguration(now.number, now.ring_id, now.nodes, (), now.members, ())
-        return (quiet,) if self.stalled is None else (quiet, self.stalled)
+        return quiet, *self._behind()
+
+    def _behind(self) -> Sequence[EvsEvent]:
+        """What has become of the configuration: it is over while the endpoint is away, or it stalls."""
+        return (*self._over.values(), *(() if self.stalled is None else (self.stalled,)))
 
     def deliver(self, delivered: Delivered) -> int:
         """Hand messages to the handles they are for; returns the position of the first."""
@@ -139,17 +144,22 @@ class Readers:
     def tell(self, event: EvsEvent) -> None:
         """Tell all handles of something that is no message."""
         if isinstance(event, RegularConfiguration):
-            if self.configuration is None:
+            is_first = self.configuration is None
+            self.configuration = event
+            self._over.clear()
+            if is_first:
                 self._begin(event)
                 return
-            self.configuration = event
+        elif isinstance(event, (TransitionalConfiguration, Disconnected, Resync)):
+            self._over[type(event)] = (
+                event  # the newest of each: there is no end to losses before the way back is found
+            )
         elif isinstance(event, (Stalled, Resumed)):
             self.stalled = event if isinstance(event, Stalled) else None
         for reader in self._readers:
             reader.put((event,), 0)
 
     def _begin(self, configuration: RegularConfiguration) -> None:
-        self.configuration = configuration
         for reader in self._readers:
             reader.begin(configuration)
 
