@@ -98,8 +98,7 @@ async def main(url: str | None, copies: int, deadline: float) -> None:
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     with closing(transport):
         # From the inside out: every entry has its outcome, the handle is closed, the reader reads to its end.
-        async with asyncio.TaskGroup() as reading, evs.connect(url, domain="journal") as handle:
-            await handle.join(GROUP)
+        async with asyncio.TaskGroup() as reading, evs.connect(url, domain="journal", groups=[GROUP]) as handle:
             reading.create_task(keep(handle))
             writer = Writer(handle, copies, deadline)
             async with asyncio.TaskGroup() as writing:

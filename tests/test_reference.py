@@ -49,6 +49,7 @@ NO_LIMITS = {
     "evs._wire.header.FLAG_CRC",
     "evs._wire.header.FLAG_REQUEST",
     "evs._wire.header.FLAG_SAFE",
+    "evs._wire.header.FLAG_STRICT",
     "evs._wire.header.HEADER_SIZE",
     "evs._wire.header.VERSION",
     "evs._wire.meta.ABORTED",

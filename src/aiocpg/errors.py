@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+_DOMAIN = b"aiocpg.evs1:"
+"""What the name of a group begins with that is a domain of :mod:`aiocpg.evs`."""
+
+
 class CPGError(Exception):
     """Anything this library raises on purpose."""
 
@@ -95,7 +99,8 @@ class AlreadyJoinedError(UsageError):
     Another part of this process holds the group; Corosync lets a process join a group once per node.
 
     Attributes:
-        group: The group's name.
+        group: The group's name; of a domain of :mod:`aiocpg.evs` that of its CPG group, ``aiocpg.evs1:`` and the
+            domain's.
     """
 
     def __init__(self, group: bytes) -> None:
@@ -103,6 +108,13 @@ class AlreadyJoinedError(UsageError):
         self.group = group
 
     def __str__(self) -> str:
+        if self.group.startswith(_DOMAIN):
+            return (
+                f"another part of this process is in the domain {self.group.removeprefix(_DOMAIN)!r}, through another "
+                "connection or in another event loop, and a process is in a domain once: give all its handles the same "
+                "URL or connection, in one loop; among containers that share a corosync, look for a process with the "
+                "same pid"
+            )
         return (
             f"another part of this process has joined {self.group!r} and a process joins a group once: "
             "share that Group object (its iterators are independent), or leave it first; among containers that share "
@@ -127,10 +139,10 @@ class GroupClosedError(UsageError):
 
 
 class ConnectionClosedError(UsageError):
-    """The connection was closed by this side."""
+    """The connection, or the handle of a domain of :mod:`aiocpg.evs`, was closed by this side."""
 
     def __str__(self) -> str:
-        return "the connection was closed by this side; connect again to go on"
+        return "the connection, or the handle, was closed by this side; connect again to go on"
 
 
 class TooManyGroupsError(UsageError, ValueError):
@@ -156,18 +168,18 @@ class NotJoinedError(UsageError):
     A group of a domain was left that the handle has not joined.
 
     Attributes:
-        group: The first such group.
-        removed: The groups before it in the call, which were left.
+        group: The first such group, an :class:`aiocpg.evs.EvsGroup`.
+        removed: The groups before it in the call, which were left; of the same class.
     """
 
-    def __init__(self, group: str, removed: tuple[str, ...] = ()) -> None:
+    def __init__(self, group: object, removed: tuple[object, ...] = ()) -> None:
         super().__init__(group, removed)
         self.group = group
         self.removed = removed
 
     def __str__(self) -> str:
-        before = f"; {', '.join(self.removed)} before it were left" if self.removed else ""
-        return f"{self.group!r} is not joined here, or was left as often as it was joined{before}"
+        before = f"; {', '.join(map(str, self.removed))} before it were left" if self.removed else ""
+        return f"{str(self.group)!r} is not joined here, or was left as often as it was joined{before}"
 
 
 class BusyError(UsageError, RuntimeError):

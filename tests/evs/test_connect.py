@@ -8,12 +8,20 @@ import anyio
 import pytest
 
 import aiocpg
-from aiocpg import AlreadyJoinedError, ConnectionLostError, EngineUnavailableError, GroupNameError, UsageError, evs
-from aiocpg.evs import Evs
-from aiocpg.evs._connect import MAX_DOMAIN_LENGTH
+from aiocpg import (
+    AlreadyJoinedError,
+    ConnectionLostError,
+    EngineUnavailableError,
+    GroupNameError,
+    TooManyGroupsError,
+    UsageError,
+    evs,
+)
+from aiocpg.evs import Delivery, Evs, EvsGroup, RegularConfiguration
+from aiocpg.evs._connect import MAX_DOMAIN_LENGTH, _chosen, _key
 from aiocpg.evs._domain import PREFIX
 from aiocpg.testing import MemoryCluster
-from support.evs import SOON, handles, is_regular, read_until
+from support.evs import SOON, data_until, handles, is_regular, nth, read_until
 from support.loops import running_loop
 from support.running import PATIENCE, turns
 
@@ -67,6 +75,24 @@ async def test_url_of_the_environment_is_the_default(monkeypatch: pytest.MonkeyP
         assert one.me != two.me
 
 
+@pytest.mark.parametrize("given", [None, "", "corosync://", "corosync:", "corosync:///"])
+@pytest.mark.parametrize("environment", [None, "", "corosync://"])
+def test_url_that_is_left_out_is_the_endpoint_of_the_one_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, environment: str | None
+) -> None:
+    """However it is spelled, and with the environment empty or unset: Corosync would refuse the second join."""
+    monkeypatch.delenv("AIOCPG_URL", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("AIOCPG_URL", environment)
+    assert _key(_chosen(given), None, b"d") == _key("corosync://", None, b"d")
+
+
+def test_endpoints_of_other_urls_are_others() -> None:
+    """And so is each in a process of its own."""
+    keys = {_key(url, None, b"d") for url in ("corosync://", "local://a", "local://b", "local://a?pid=7", "local://[")}
+    assert len(keys | {_key("memory://a", None, b"d") for _ in range(2)}) == 7
+
+
 @pytest.mark.parametrize("options", [{"max_buffered_bytes": -1}, {"max_frame": 0}, {"evict_after": 0.1}])
 async def test_option_that_cannot_be_is_refused_before_anything_is_opened(options: dict[str, float]) -> None:
     """At the call, not when it is awaited."""
@@ -81,7 +107,58 @@ async def test_opening_shows_what_it_is() -> None:
     await (await opening).aclose()
 
 
+# -- Groups from the beginning
+
+
+async def test_groups_are_joined_before_the_endpoint_delivers_anything() -> None:
+    """However much others send meanwhile: the first of all messages comes, and none is missing behind it."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), anyio.create_task_group() as tasks:
+            tasks.start_soon(_send_on, two)
+            async with evs.connect(cluster.node(1).url, groups=["g", "h"]) as one:
+                assert one.groups == (EvsGroup("g"), EvsGroup("h"))
+                assert isinstance(await anext(one.events()), RegularConfiguration)
+                deliveries = [event for event in await read_until(one, nth(200)) if isinstance(event, Delivery)]
+                assert [delivery.position for delivery in deliveries] == list(range(1, 201))
+            tasks.cancel_scope.cancel()
+
+
+async def _send_on(handle: Evs) -> None:
+    while True:
+        await handle.mcast_groups(["g"], b"x")
+        await turns()
+
+
+async def test_groups_of_a_handle_that_shares_an_endpoint_are_its_own() -> None:
+    """Joined before its first event, whatever the other has joined."""
+    async with (
+        aiocpg.connect("memory://shares") as connection,
+        evs.connect(connection=connection, groups=["a"]) as one,
+        evs.connect(connection=connection, groups=["b", "b"]) as two,
+    ):
+        assert (one.groups, two.groups) == ((EvsGroup("a"),), (EvsGroup("b"), EvsGroup("b")))
+        await one.mcast_groups(["b"], b"for two")
+        assert await data_until(two, b"for two") == [b"for two"]
+
+
+async def test_groups_that_cannot_be_are_refused_before_anything_is_opened() -> None:
+    """As by join, and one that is no list as by mcast_groups."""
+    with pytest.raises(TooManyGroupsError) as caught:
+        evs.connect("memory://groups", groups=map(str, range(51)))
+    assert (caught.value.number, caught.value.limit) == (51, 50)
+    with pytest.raises(GroupNameError):
+        evs.connect("memory://groups", groups=["fine", ""])
+    for one in ("bare", b"bare", EvsGroup("bare")):
+        with pytest.raises(TypeError, match="brackets"):
+            evs.connect("memory://groups", groups=one)  # type: ignore[arg-type]
+
+
 # -- What passes through
+
+
+def test_errors_know_a_domain_by_its_name() -> None:
+    """They may not import what they describe."""
+    assert "the domain b'shop'" in str(AlreadyJoinedError(PREFIX + b"shop"))
 
 
 async def test_error_of_connecting_passes_through() -> None:
@@ -91,8 +168,9 @@ async def test_error_of_connecting_passes_through() -> None:
         cluster.node(1).kill()
         with pytest.raises(EngineUnavailableError, match="does not run"):
             await evs.connect(url)
-    with pytest.raises(UsageError):
-        await evs.connect("nothing://here")
+    for url in ("nothing://here", "corosync://there", "local://[", "corosync://#there"):
+        with pytest.raises(UsageError):
+            await evs.connect(url)
 
 
 @pytest.mark.usefixtures("no_leaks")
@@ -108,7 +186,7 @@ async def test_daemon_that_does_not_answer_is_given_up() -> None:
 async def test_error_of_joining_passes_through_and_leaves_the_callers_connection_open() -> None:
     """Somebody of this process may hold the CPG group."""
     async with aiocpg.connect("memory://taken") as connection, connection.join(PREFIX + b"default"):
-        with pytest.raises(AlreadyJoinedError):
+        with pytest.raises(AlreadyJoinedError, match="in the domain b'default'"):
             await evs.connect(connection=connection)
         async with evs.connect(connection=connection, domain="other"):
             pass

@@ -24,8 +24,10 @@ from aiocpg import (
 from aiocpg.evs import (
     Delivery,
     EvsEvent,
+    RegularConfiguration,
     Resync,
-    _domain,
+    TransitionalConfiguration,
+    _returns,
 )
 from aiocpg.testing import MemoryCluster
 from support.evs import (
@@ -109,9 +111,27 @@ async def test_large_message_goes_on_in_the_next_life() -> None:
 
 
 @leaving_nothing
+async def test_handle_that_is_opened_while_the_endpoint_is_away_knows_that() -> None:
+    """It begins with the configuration that is over, and with what ended it; the next one follows when it is back."""
+    with MemoryCluster() as cluster:
+        policy = Reconnect(first_pause=0.01)
+        async with (
+            cluster.node(1).connect(reconnect=policy) as connection,
+            evs.connect(connection=connection) as one,
+        ):
+            cluster.node(1).kill()
+            await read(one, Disconnected)
+            async with evs.connect(connection=connection) as two:
+                kinds = [type(event) for event in await unread(two)]
+                assert kinds == [RegularConfiguration, TransitionalConfiguration, Disconnected]
+                cluster.node(1).start()
+                assert isinstance(await anext(two.events()), RegularConfiguration)
+
+
+@leaving_nothing
 async def test_closing_while_the_endpoint_leaves_and_comes_back_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """At whatever point of its way back."""
-    monkeypatch.setattr(_domain, "FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(_returns, "FIRST_PAUSE_SECONDS", 0)
     for after in range(32):
         with MemoryCluster() as cluster:
             async with handles(cluster, 2) as (two,):
@@ -227,7 +247,41 @@ async def test_closing_while_the_daemon_stands_still_is_bounded() -> None:
         cluster.node(1).cont()
 
 
+@leaving_nothing
+async def test_closing_has_one_bound_with_its_connection() -> None:
+    """What leaving has taken of it, closing the connection has not: another group there would have it for itself."""
+    with MemoryCluster() as cluster:
+        one = await evs.connect(cluster.node(1).url, close_timeout=1)
+        await domain_of(one).connection.join(b"other")
+        cluster.node(1).stop()
+        with anyio.fail_after(1.6):
+            await one.aclose()
+        cluster.node(1).cont()
+
+
 # -- Closing
+
+
+@leaving_nothing
+async def test_last_handle_reads_what_is_delivered_until_it_has_left() -> None:
+    """It was acknowledged in its name; then it sees itself go. One that is not the last reads no more."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), cluster.node(1).connect() as connection:
+            first = await evs.connect(connection=connection, groups=["g"])
+            last = await evs.connect(connection=connection, groups=["g"], close_timeout=10 * PATIENCE)
+            await together([last, two])
+            cluster.node(2).stop()
+            await last.mcast_joined(b"held", guarantee=SAFE)
+            await first.aclose()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(last.aclose)
+                await turns(20)
+                cluster.node(2).cont()
+            assert payloads(await to_end(first)) == []
+            events = await to_end(last)
+            assert payloads(events) == [b"held"]
+            assert isinstance(events[-1], TransitionalConfiguration)
+            assert events[-1].members == (last.me,)
 
 
 async def test_closing_waits_for_the_outcome_of_all_that_was_sent() -> None:

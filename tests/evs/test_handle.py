@@ -197,11 +197,12 @@ async def test_leave_stops_at_the_first_group_that_is_not_joined() -> None:
             await one.join("a", "b", "c")
             with pytest.raises(NotJoinedError) as caught:
                 await one.leave("a", "b", "x", "c")
-            assert caught.value.removed == ("a", "b")
+            assert caught.value.group == EvsGroup("x")
+            assert caught.value.removed == (EvsGroup("a"), EvsGroup("b"))
             assert one.groups == (EvsGroup("c"),)
             with pytest.raises(NotJoinedError) as caught:
                 await one.leave("c", "c")
-            assert caught.value.removed == ("c",)
+            assert caught.value.removed == (EvsGroup("c"),)
             assert one.groups == ()
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from aiocpg import Address, ConnectionLostError, Guarantee, RingId, SlowConsumerError
-from aiocpg.evs import Delivery, Evicted, EvsEvent, RegularConfiguration, Resumed, Stalled, TransitionalConfiguration
+from aiocpg import Address, ConnectionLostError, Disconnected, Guarantee, RingId, SlowConsumerError
+from aiocpg.evs import (
+    Delivery,
+    Evicted,
+    EvsEvent,
+    RegularConfiguration,
+    Resumed,
+    Resync,
+    Stalled,
+    TransitionalConfiguration,
+)
 from aiocpg.evs._endpoint import Delivered
 from aiocpg.evs._endpoint.happenings import Entry
 from aiocpg.evs._readers import Reader, Readers
@@ -96,6 +105,45 @@ def test_handle_begins_with_the_configuration_as_it_was_handed_out() -> None:
     assert taken(readers.open(0)[0]) == [FIRST]
 
 
+def test_handle_that_is_opened_between_two_lives_is_told_what_ended_the_last() -> None:
+    """The configuration is not in force then; the next one is all there is to say again."""
+    readers = started()
+    lost = Disconnected("first")
+    for event in (CUT, lost, Disconnected("second")):
+        readers.tell(event)
+    assert taken(readers.open(0)[0]) == [FIRST, CUT, Disconnected("second")]
+    assert readers.in_force()[1:] == (CUT, Disconnected("second"))
+    readers.tell(FIRST)
+    assert taken(readers.open(0)[0]) == [FIRST]
+    for event in (CUT, Resync("why")):
+        readers.tell(event)
+    assert taken(readers.open(0)[0]) == [FIRST, CUT, Resync("why")]
+
+
+def test_what_was_before_the_first_configuration_is_not_told_behind_it() -> None:
+    """An endpoint may be put out before it has one."""
+    readers = Readers()
+    readers.tell(Resync("early"))
+    readers.tell(FIRST)
+    assert taken(readers.open(0)[0]) == [FIRST]
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 20])
+def test_handle_that_was_opened_before_the_first_configuration_begins_with_it(limit: int) -> None:
+    """Whatever its budget, and gets all behind it."""
+    readers = Readers()
+    reader, joined = readers.open(limit, as_groups(["a"]))
+    assert joined.groups == as_groups(["a"])
+    assert taken(reader) == []
+    readers.tell(FIRST)
+    readers.flush()
+    assert taken(reader) == [FIRST]
+    assert taken(readers.open(limit).reader) == [FIRST]
+    if limit:
+        deliver(readers, ("a", b"1"))
+        assert [event.data for event in taken(reader) if isinstance(event, Delivery)] == [b"1"]
+
+
 def test_reader_over_its_budget_is_told_and_begins_anew_with_what_is_in_force() -> None:
     """Others get everything; the configuration says nobody joined, since that was before."""
     readers = started()
@@ -129,11 +177,13 @@ def test_closed_reader_gets_what_was_there_and_nothing_more() -> None:
     """Closing twice is fine."""
     readers = started()
     one, _ = opened(readers, "a")
-    assert not readers.are_none
+    assert readers.is_last(one)
+    two, _ = opened(readers)
+    assert not readers.is_last(one)
     deliver(readers, ("a", b"1"))
     readers.close(one)
     readers.close(one)
-    assert readers.are_none
+    assert readers.is_last(two)
     deliver(readers, ("a", b"2"))
     assert [event.data for event in taken(one) if isinstance(event, Delivery)] == [b"1"]
     with pytest.raises(StopAsyncIteration):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from aiocpg.errors import NotJoinedError, TooManyGroupsError
@@ -40,7 +42,9 @@ def test_joined_tells_of_each_change_and_of_part_of_one() -> None:
     assert told > 0
     with pytest.raises(NotJoinedError) as caught:
         joined.leave(as_groups(["a", "x", "b"]))
-    assert (caught.value.group, caught.value.removed) == ("x", ("a",))
+    assert (caught.value.group, caught.value.removed) == (EvsGroup("x"), (EvsGroup("a"),))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    assert str(caught.value).startswith("'x' is not joined here")
     assert len(changes) > told
     assert joined.keys == keys("b")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from aiocpg import Guarantee
+from aiocpg import Guarantee, evs
 from aiocpg.evs import Statistics
 from aiocpg.evs._domain import PREFIX
 from aiocpg.testing import MemoryCluster
-from support.evs import SOON, handles, is_regular, read_until
+from support.evs import SOON, handles, is_regular, read_until, together
 from support.running import until
 
 pytestmark = pytest.mark.anyio
@@ -73,3 +73,22 @@ async def test_stalls_are_counted() -> None:
             assert isinstance(statistics, Statistics)
             assert (statistics.stalls, statistics.evictions, statistics.divergences, statistics.gaps) == (1, 0, 0, 0)
             assert statistics.sent["request"] >= 1
+
+
+async def test_member_that_is_strict_where_others_are_not_is_counted_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At both: changes wait in vain there, and nothing else would say why."""
+    with MemoryCluster() as cluster:
+        async with (
+            evs.connect(cluster.node(1).url) as one,
+            evs.connect(cluster.node(2).url, strict_views=True) as two,
+        ):
+            await together([one, two])
+            for each in (one, two, one, two):
+                await (await each.mcast_groups(["g"], b"x", guarantee=Guarantee.SAFE)).delivered()
+            assert one.statistics.disagreeing >= 2
+            assert two.statistics.disagreeing >= 2
+            warnings = [record.getMessage() for record in caplog.records if "strict_views" in record.getMessage()]
+            assert len(warnings) == 2
+            assert f"strict_views=False here, and not at {two.me}" in "".join(warnings)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from aiocpg import ConnectionLostError, Guarantee, MessageLostError, Reconnect, evs
-from aiocpg.evs import Delivery, Evs, Ticket, _domain
+from aiocpg.evs import Delivery, Evs, Ticket, _returns
 from aiocpg.testing import MemoryCluster, MemoryNode
 from support.evs import deafen, receipt, together
 from support.running import PATIENCE, turns
@@ -91,7 +91,7 @@ async def test_every_outcome_is_known_and_all_are_together_when_the_faults_end(
     monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """Each message came at most once to its sender, and at all if its receipt says so."""
-    monkeypatch.setattr(_domain, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(_returns, "FIRST_PAUSE_SECONDS", 0.001)
     random = Random(seed)
     with MemoryCluster(nodes=NODES, seed=seed) as cluster:
         members = [

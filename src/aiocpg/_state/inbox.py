@@ -115,7 +115,7 @@ class Inbox(Generic[T]):
         self._wake_reader()
 
     def put_gap(self, gap: T) -> None:
-        """Add a gap. It takes no room, but where events were lost it is one of these."""
+        """Add a gap, or what a reader begins with. It takes no room, but where events were lost it is one of these."""
         if self._ended:
             return
         if self._lost:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -19,19 +20,29 @@ from aiocpg.evs._domain import PREFIX, Domain
 from aiocpg.evs._endpoint import Settings
 from aiocpg.evs._handle import Evs
 from aiocpg.evs._options import Options
+from aiocpg.evs._readers import Seat
 from aiocpg.evs._registry import lease
+from aiocpg.evs._routing import at_once
+from aiocpg.evs._values import GroupLike, as_groups
 
 MAX_DOMAIN_LENGTH = MAX_NAME_LENGTH - len(PREFIX)
 """Bytes of a domain's name."""
 
+_DEFAULT_URL = "corosync://"
+"""What :func:`aiocpg.connect` takes where no URL is given, for telling that who names it means the same endpoint."""
+
 _DRAINING = 0.8
 """The share of the time for closing that may go by until the outcome of all that was sent is known."""
+
+_GRACE = 0.1
+"""Seconds that closing a connection of one's own has at least: a daemon that is well needs a hundredth of it."""
 
 
 def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are left out
     url: str | None = None,
     *,
     domain: bytes | str = "default",
+    groups: Iterable[GroupLike] = (),
     connection: Connection | None = None,
     connect_timeout: float | None = 10,
     close_timeout: float = 5,
@@ -50,12 +61,14 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
     """
     Open a handle of a domain (``evs_initialize``): ``await`` it, or enter it with ``async with``, which closes.
 
-    Returns when a configuration is there. The one in force is the handle's first event.
+    Returns when a configuration is there. The handle's first event is the one in which it was opened, and each message
+    for ``groups`` that this endpoint delivers from then on follows. Who answers for what it acknowledges joins in this
+    way: what comes between :func:`connect` and :meth:`Evs.join` is acknowledged too, and does not come to the handle.
 
     A process has one endpoint in a domain, which its handles share: all are given the same URL, or the same connection,
-    and the same options but for ``connect_timeout``, ``close_timeout``, ``max_buffered_bytes`` and ``context``. With
-    ``memory://`` each call makes a process of its own, as :func:`aiocpg.connect` does; handles that shall share an
-    endpoint are given one ``connection``.
+    and the same options but for ``groups``, ``connect_timeout``, ``close_timeout``, ``max_buffered_bytes`` and
+    ``context``. With ``memory://`` each call makes a process of its own, as :func:`aiocpg.connect` does; handles that
+    shall share an endpoint are given one ``connection``.
 
     Cancelling is safe: nothing stays open; others may see the endpoint come and go.
 
@@ -63,10 +76,12 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
         url: As for :func:`aiocpg.connect`; ``$AIOCPG_URL`` unless given.
         domain: Which domain: 1 to 115 bytes, or text that has so many in UTF-8. Endpoints of one domain see one
             order; two domains have nothing to do with each other.
+        groups: What the handle has joined from its beginning, as with :meth:`Evs.join`: at most 50, each up to 32
+            bytes. One group goes in a list, too.
         connection: Talk through this one, which stays open when the handle is closed, instead of one of its own.
         connect_timeout: As for :func:`aiocpg.connect`.
-        close_timeout: Seconds for what has been sent to be delivered, and for leaving, when this handle is closed and
-            is the process's last in the domain.
+        close_timeout: Seconds for what has been sent to be delivered, for leaving, and for closing a connection of its
+            own, in all, when this handle is closed and is the process's last in the domain.
         reconnect: As for :func:`aiocpg.connect`: come back when the daemon is lost. The gap shows as
             :class:`~aiocpg.Disconnected`.
         daemon_uid: As for :func:`aiocpg.connect`.
@@ -79,7 +94,8 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
             slower. There is never more than one on its way anyhow.
         stall_timeout: Seconds after which what is held counts as stalled, more than 0.
         evict_after: Seconds after which a member that does not answer is left out, ``stall_timeout`` or more; None:
-            never. It takes a stopped process for a dead one, which then comes back as a newcomer.
+            never. It takes a stopped process for a dead one, which then comes back as a newcomer. Who was left out less
+            than a minute ago is left out again after ``stall_timeout``.
         strict_views: Let each change of configuration wait until all that go on have vouched for what they had, so
             that those of a transitional configuration have the same AGREED messages. All members of a domain have to
             choose the same. A stopped member then holds up changes.
@@ -87,7 +103,9 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
         context: See :attr:`Evs.context`.
 
     Raises:
-        GroupNameError: The domain's name cannot be used.
+        TypeError: ``groups`` is one bare group.
+        GroupNameError: The domain's name, or a group, cannot be used.
+        TooManyGroupsError: The groups are more than 50.
         ValueError: An option is out of its range.
         UsageError: ``url`` and ``connection`` are both given, or this process's endpoint has other options.
         AlreadyJoinedError: This process has an endpoint in the domain in another event loop, or by another URL or
@@ -96,30 +114,35 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
 
     Example::
 
-        async with aiocpg.evs.connect(domain="shop") as evs:
-            await evs.join("orders")
+        async with aiocpg.evs.connect(domain="shop", groups=["orders"]) as evs:
+            async for event in evs:
+                ...
     """
     group = PREFIX + _domain_name(domain)
+    joined = at_once(as_groups(groups))
     budget = checked_budget(max_buffered_bytes)
     settings = Settings(ack_interval, stall_timeout, evict_after, strict_views, crc)
     options = Options(max_frame, window, settings, policy_of(reconnect), daemon_uid)
     if connection is not None and (url is not None or reconnect is not None or daemon_uid is not None):
         raise UsageError("a connection was given, which has a URL and ways of its own: leave out the rest")
-    chosen = url or os.environ.get("AIOCPG_URL") or ""
+    chosen = _chosen(url)
 
     async def own() -> Connection:
         return await aiocpg.connect(
-            url,
+            chosen,
             connect_timeout=connect_timeout,
             close_timeout=close_timeout,
             reconnect=reconnect,
             daemon_uid=daemon_uid,
         )
 
-    async def open_domain() -> Domain:
+    def sit(opened: Domain) -> Seat:
+        return opened.readers.open(budget, joined)
+
+    async def open_domain(seats: list[Seat]) -> Domain:
         talking = connection or await own()
         try:
-            return await _begin(talking, group, options)
+            return await _begin(talking, group, options, lambda opened: seats.append(sit(opened)))
         except BaseException:
             if connection is None:
                 with anyio.CancelScope(shield=True):
@@ -127,6 +150,7 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
             raise
 
     async def close_domain(opened: Domain, seconds: float) -> None:
+        end = anyio.current_time() + seconds
         try:
             with anyio.move_on_after(seconds):
                 with anyio.move_on_after(seconds * _DRAINING):
@@ -135,34 +159,46 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
         finally:
             await opened.give_up()
             if connection is None:
-                await opened.connection.aclose()
+                with anyio.move_on_after(max(end - anyio.current_time(), _GRACE)):
+                    await opened.connection.aclose()
 
     async def open_() -> Evs:
         key = _key(chosen, connection, group)
-        leased = await lease(key, group, options, open_domain, close_domain)
-        return Evs(leased, budget, close_timeout, context)
+        seats: list[Seat] = []  # who opens the endpoint has its own before anything is delivered
+        leased = await lease(key, group, options, lambda: open_domain(seats), close_domain)
+        seat = seats[0] if seats else sit(leased.domain)
+        return Evs(leased, seat, close_timeout, context)
 
     return Opening(open_, f"domain {group.removeprefix(PREFIX)!r}")
 
 
-async def _begin(connection: Connection, group: bytes, options: Options) -> Domain:
+async def _begin(connection: Connection, group: bytes, options: Options, sit: Callable[[Domain], object]) -> Domain:
     joined = await connection.join(group)
     domain = Domain(connection, joined, current_port(), options)
+    sit(domain)
     try:
-        await domain.until_begun()
+        await domain.begin()
     except BaseException:
         await domain.give_up()
         raise
     return domain
 
 
+def _chosen(url: str | None) -> str:
+    return url or os.environ.get("AIOCPG_URL") or _DEFAULT_URL
+
+
 def _key(url: str, connection: Connection | None, group: bytes) -> Hashable:
     """What tells this process's endpoints apart."""
     if connection is not None:
         return connection, group
-    if url.startswith("memory:"):
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, group  # connecting says what is wrong with it
+    if parts.scheme == "memory":
         return object()  # each is a process of its own
-    return url, group
+    return parts._replace(path=parts.path.strip("/")), group  # "corosync:" and "corosync:///" are one daemon
 
 
 def _domain_name(domain: bytes | str) -> bytes:

@@ -30,6 +30,7 @@ from aiocpg.evs._endpoint import Counts, Delivered, Endpoint, Numbering
 from aiocpg.evs._options import Options
 from aiocpg.evs._readers import Readers
 from aiocpg.evs._reading import Batch, Reading
+from aiocpg.evs._returns import Returns
 from aiocpg.evs._sending import Sending
 from aiocpg.evs._values import Resync
 
@@ -40,10 +41,6 @@ PREFIX = b"aiocpg.evs1:"
 
 MAX_MESSAGE_SIZE = 1024 * 1024 * 1024
 """Bytes that a message may have; what is larger than a frame goes in pieces."""
-
-FIRST_PAUSE_SECONDS = 0.05
-MOST_PAUSE_SECONDS = 5.0
-"""Pauses before coming back grow from the first to the second while the endpoint keeps being put out."""
 
 
 class Domain:
@@ -81,13 +78,13 @@ class Domain:
         self._timer: Timer | None = None
         self._timer_at = 0.0
         self._is_deaf = False
-        self._returns = 0
+        self._returns = Returns()
+        self._has_warned = False
         self.is_over = False
         self._leaving: Task | None = None
         self._left = anyio.Event()
         self._coming_back: Task | None = None
         self._reading = Reading(group, port, self)
-        self._reading.begin()
 
     @property
     def me(self) -> Address:
@@ -109,8 +106,9 @@ class Domain:
         """Bytes of own messages that are not delivered here yet."""
         return self.sending.outbox.under_way
 
-    async def until_begun(self) -> None:
-        """Wait for the first configuration. Raises what ended the domain before."""
+    async def begin(self) -> None:
+        """Read what has come, and wait for the first configuration. Raises what ended the domain before."""
+        self._reading.begin()
         while self.readers.configuration is None:
             self.raise_over()
             await self._until_turn()
@@ -173,6 +171,7 @@ class Domain:
         if self._endpoint is None:
             me = change.joined[0].address
             incarnation = random.getrandbits(32) or 1
+            self._returns.begin(self._port.time())
             self._endpoint = Endpoint(me, incarnation, self.options.settings, self.counts, self._numbering)
             self.sending.endpoint = self._endpoint
         return self._endpoint
@@ -186,9 +185,17 @@ class Domain:
         endpoint.look(self._port.time())
         self._hand_out(endpoint)
         self.sending.go_on(whole)
+        if endpoint.disagreeing is not None:
+            self._warn_of(endpoint.disagreeing)
         self._set_timer(endpoint.deadline)
         if endpoint.must_return and not endpoint.is_closed and self._leaving is None:
             self._leave_to_return(endpoint.must_return)
+
+    def _warn_of(self, member: Address) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            what = "strict_views=%s here, and not at %s: all members of a domain have to choose the same"
+            log.warning("! domain %r: " + what, self.name, self.options.settings.strict_views, member)
 
     def _hand_out(self, endpoint: Endpoint) -> None:
         happenings = endpoint.happenings
@@ -255,9 +262,7 @@ class Domain:
         await self._left.wait()  # the stream may have ended sooner, and until then this process holds the group
         self._leaving = None
         self._is_deaf = False
-        self._returns += 1
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(self._returns, 16), MOST_PAUSE_SECONDS)
-        await anyio.sleep(random.uniform(pause / 2, pause))
+        await anyio.sleep(self._returns.pause(self._port.time()))
         try:
             self._group = self.sending.group = await self._connection.join(self._group.name)
         except ConnectionClosedError:

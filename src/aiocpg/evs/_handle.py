@@ -13,6 +13,7 @@ from aiocpg._payload import joined
 from aiocpg._stream import Stream
 from aiocpg.errors import ConnectionClosedError, CPGError
 from aiocpg.evs._domain import MAX_MESSAGE_SIZE, PREFIX, Domain
+from aiocpg.evs._readers import Seat
 from aiocpg.evs._registry import Lease
 from aiocpg.evs._routing import keys_of
 from aiocpg.evs._statistics import Statistics
@@ -34,14 +35,14 @@ class Evs:
         context: Whatever you like (``evs_context_get``, ``evs_context_set``).
     """
 
-    def __init__(self, lease: Lease, max_buffered_bytes: int, close_timeout: float, context: object) -> None:
+    def __init__(self, lease: Lease, seat: Seat, close_timeout: float, context: object) -> None:
         self._lease = lease
         self._domain: Domain = lease.domain
         self._send_now, self._send = lease.domain.sending.send_now, lease.domain.sending.send
         self._check_place = lease.domain.place.check
         self._close_timeout = close_timeout
         self._is_closed = False
-        self._reader, self._joined = self._domain.readers.open(max_buffered_bytes)
+        self._reader, self._joined = seat
         self._stream: Stream[EvsEvent] = Stream(
             self._reader.inbox, f"the domain {self.domain!r}", self._domain.place.check, _nobody
         )
@@ -82,6 +83,9 @@ class Evs:
     async def join(self, *groups: GroupLike) -> None:
         """
         Join groups (``evs_join``): their messages that are delivered from now on come to this handle.
+
+        What was delivered before, since the handle was opened, does not, though this endpoint has acknowledged it: give
+        groups of which none may be missed to :func:`aiocpg.evs.connect`.
 
         Nobody else is told, and nothing is sent. A group may be joined several times, and is left as often. Messages to
         several groups that it has joined come once. It does not wait, so there is nothing to cancel.
@@ -192,7 +196,9 @@ class Evs:
     def events(self) -> Stream[EvsEvent]:
         """
         What this handle gets, in order, beginning with the configuration in force when it was opened, with those in
-        ``joined`` who came with it, this endpoint itself where it was the first.
+        ``joined`` who came with it, this endpoint itself where it was the first. Where the endpoint is away then, it
+        begins with the last configuration and what ended it: the :class:`TransitionalConfiguration`, and
+        :class:`~aiocpg.Disconnected` or :class:`Resync`.
 
         It is the handle's one stream: for a second reader open a second handle. It holds at most
         ``max_buffered_bytes`` (payload + 256 bytes per event); past it the reader gets
@@ -210,19 +216,20 @@ class Evs:
         """
         Close this handle (``evs_finalize``); readers get what is there, then the end.
 
-        What is delivered from now on does not come to it any more. To read all that one has sent, wait for the
-        last ticket first.
+        What is delivered from now on does not come to it any more, where the process has other handles of the domain,
+        and nobody notices. To read all that one has sent, wait for the last ticket first.
 
-        Others notice only where it was the process's last of the domain: then the endpoint waits for the outcome of all
-        that was sent, and leaves, both within ``close_timeout`` seconds; what is out at the end of that has the fate
-        ``ConnectionClosedError``. Repeating does nothing. Cancelling cuts it short.
+        The process's last waits for the outcome of all that was sent, leaves, and closes a connection of its own, all
+        within ``close_timeout`` seconds, or a tenth of a second more where the connection hangs; what is out then has
+        the fate ``ConnectionClosedError``. Its readers get what is delivered until then: all that this endpoint has
+        acknowledged, and as the last event the :class:`TransitionalConfiguration` of itself alone. Repeating does
+        nothing. Cancelling cuts it short.
         """
         if self._is_closed or self._domain.place.is_in_child():
             return
         self._domain.place.check()
         self._is_closed = True
-        self._domain.readers.close(self._reader)
-        await self._lease.give_back(self._close_timeout)
+        await self._lease.give_back(self._reader, self._close_timeout)
 
     async def __aenter__(self) -> Evs:
         self._check()

@@ -6,13 +6,23 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby, repeat
 from operator import is_, itemgetter
+from typing import NamedTuple
 
-from aiocpg._events import Guarantee
+from aiocpg._events import Disconnected, Guarantee
 from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox
 from aiocpg.errors import CPGError
 from aiocpg.evs._endpoint import Delivered
 from aiocpg.evs._routing import Joined, Routes
-from aiocpg.evs._values import Delivery, EvsEvent, RegularConfiguration, Resumed, Stalled, TransitionalConfiguration
+from aiocpg.evs._values import (
+    Delivery,
+    EvsEvent,
+    EvsGroup,
+    RegularConfiguration,
+    Resumed,
+    Resync,
+    Stalled,
+    TransitionalConfiguration,
+)
 from aiocpg.evs._wire import Record
 
 _GUARANTEES = tuple(Guarantee)
@@ -39,6 +49,10 @@ class Reader:
         self._events: list[EvsEvent] = []
         self._size = 0
 
+    def begin(self, event: EvsEvent) -> None:
+        """What it begins with, where it was opened before that was there: it has its place whatever the budget."""
+        self.inbox.put_gap(event)
+
     def put(self, events: Sequence[EvsEvent], size: int) -> None:
         """Events of this batch; ``size`` are the bytes of their payload."""
         self._events += events
@@ -52,12 +66,19 @@ class Reader:
             self._size = 0
 
 
+class Seat(NamedTuple):
+    """What a handle has at its endpoint: what it has not read, and what it has joined."""
+
+    reader: Reader
+    joined: Joined
+
+
 class Readers:
     """
     All handles of an endpoint.
 
     Attributes:
-        configuration: The one that was handed out last and is in force.
+        configuration: The one that was handed out last: in force, or the last of a life that is over.
         stalled: What readers were told of a stall that lasts.
         position: Messages that were delivered.
     """
@@ -67,13 +88,16 @@ class Readers:
         self._readers: set[Reader] = set()
         self.configuration: RegularConfiguration | None = None
         self.stalled: Stalled | None = None
+        self._over: dict[type[EvsEvent], EvsEvent] = {}
         self.position = 0
 
-    def open(self, limit: int) -> tuple[Reader, Joined]:
-        """One more handle."""
+    def open(self, limit: int, groups: Sequence[EvsGroup] = ()) -> Seat:
+        """One more handle, which has joined these groups; see :func:`aiocpg.evs._routing.at_once`."""
         reader = Reader(limit, self)
         self._readers.add(reader)
-        return reader, self._routes.add(reader)
+        joined = self._routes.add(reader)
+        joined.join(groups)
+        return Seat(reader, joined)
 
     def close(self, reader: Reader) -> None:
         """A handle is gone. Repeating does nothing."""
@@ -82,15 +106,13 @@ class Readers:
             self._routes.remove(reader)
             reader.inbox.end()
 
-    @property
-    def are_none(self) -> bool:
-        """Whether the last handle is gone."""
-        return not self._readers
+    def is_last(self, reader: Reader) -> bool:
+        """Whether there is no other handle."""
+        return self._readers <= {reader}
 
     def first(self) -> Sequence[EvsEvent]:
         """What a new reader begins with: the configuration as it was handed out, with those who joined then."""
-        stalled = () if self.stalled is None else (self.stalled,)
-        return () if self.configuration is None else (self.configuration, *stalled)
+        return () if self.configuration is None else (self.configuration, *self._behind())
 
     def in_force(self) -> Sequence[EvsEvent]:
         """What a reader has to know that has lost something here."""
@@ -98,7 +120,11 @@ class Readers:
         if now is None:
             return ()
         quiet = RegularConfiguration(now.number, now.ring_id, now.nodes, (), now.members, ())
-        return (quiet,) if self.stalled is None else (quiet, self.stalled)
+        return quiet, *self._behind()
+
+    def _behind(self) -> Sequence[EvsEvent]:
+        """What has become of the configuration: it is over while the endpoint is away, or it stalls."""
+        return (*self._over.values(), *(() if self.stalled is None else (self.stalled,)))
 
     def deliver(self, delivered: Delivered) -> int:
         """Hand messages to the handles they are for; returns the position of the first."""
@@ -131,11 +157,23 @@ class Readers:
     def tell(self, event: EvsEvent) -> None:
         """Tell all handles of something that is no message."""
         if isinstance(event, RegularConfiguration):
+            is_first = self.configuration is None
             self.configuration = event
+            self._over.clear()
+            if is_first:
+                self._begin(event)
+                return
+        elif isinstance(event, (TransitionalConfiguration, Disconnected, Resync)):
+            # The newest of each: there is no end to losses before the way back is found.
+            self._over[type(event)] = event
         elif isinstance(event, (Stalled, Resumed)):
             self.stalled = event if isinstance(event, Stalled) else None
         for reader in self._readers:
             reader.put((event,), 0)
+
+    def _begin(self, configuration: RegularConfiguration) -> None:
+        for reader in self._readers:
+            reader.begin(configuration)
 
     def flush(self) -> None:
         """The batch is over."""

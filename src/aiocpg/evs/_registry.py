@@ -13,6 +13,7 @@ from aiocpg._place import Place
 from aiocpg.errors import AlreadyJoinedError, UsageError
 from aiocpg.evs._domain import Domain
 from aiocpg.evs._options import Options
+from aiocpg.evs._readers import Reader
 
 T = TypeVar("T")
 
@@ -29,10 +30,14 @@ class Lease:
         self.domain = domain
         self._close = close
 
-    async def give_back(self, close_timeout: float) -> None:
-        """The handle is gone. The last one closes the endpoint, within so many seconds."""
-        if self.domain.readers.are_none:
-            await self._close(close_timeout)
+    async def give_back(self, reader: Reader, close_timeout: float) -> None:
+        """The handle is gone. The last closes the endpoint, within so many seconds, and gets what comes till then."""
+        readers = self.domain.readers
+        try:
+            if readers.is_last(reader):
+                await self._close(close_timeout)
+        finally:
+            readers.close(reader)
 
 
 class _Turn:

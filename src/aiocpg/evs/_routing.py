@@ -36,9 +36,7 @@ class Joined:
         Raises:
             TooManyGroupsError: They are more than 50; none was joined.
         """
-        if len(groups) > MOST_GROUPS_AT_ONCE:
-            raise TooManyGroupsError(len(groups), MOST_GROUPS_AT_ONCE)
-        self._groups.update(groups)
+        self._groups.update(at_once(groups))
         self._keys = None
         self._changed()
 
@@ -50,11 +48,9 @@ class Joined:
             NotJoinedError: One is not joined; those before it were left, those behind it were not.
             TooManyGroupsError: They are more than 50; none was left.
         """
-        if len(groups) > MOST_GROUPS_AT_ONCE:
-            raise TooManyGroupsError(len(groups), MOST_GROUPS_AT_ONCE)
-        for place, group in enumerate(groups):
+        for place, group in enumerate(at_once(groups)):
             if not self._groups[group]:
-                raise NotJoinedError(str(group), tuple(str(one) for one in groups[:place]))
+                raise NotJoinedError(group, tuple(groups[:place]))
             self._groups[group] -= 1
             self._keys = None
             self._changed()
@@ -80,6 +76,18 @@ class Joined:
         """Those of a message's groups that are joined, sorted."""
         groups = map(EvsGroup.exact, keys)
         return tuple(sorted(group for group in groups if self._groups.get(group)))
+
+
+def at_once(groups: Sequence[EvsGroup]) -> Sequence[EvsGroup]:
+    """
+    The same groups, if one call takes so many.
+
+    Raises:
+        TooManyGroupsError: They are more than 50.
+    """
+    if len(groups) > MOST_GROUPS_AT_ONCE:
+        raise TooManyGroupsError(len(groups), MOST_GROUPS_AT_ONCE)
+    return groups
 
 
 def keys_of(groups: Iterable[EvsGroup]) -> bytes:

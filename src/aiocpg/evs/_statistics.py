@@ -34,13 +34,21 @@ class Statistics:
     stale: int
     """Acknowledgements of views that were over."""
     gaps: int
-    """Frames of others that never came."""
+    """
+    How often frames of a member, this one included, were missing before one that came. Not how many they were: that is
+    its sender's word alone.
+    """
     divergences: int
     """How often this endpoint found that it had missed what others had."""
     evictions: int
     """Evictions that were seen, of whomever."""
     stalls: int
     """How often something was told to have stalled."""
+    disagreeing: int
+    """
+    Frames of members that have chosen otherwise for ``strict_views``, where all have to choose the same: changes wait
+    in vain there. The first is logged as a warning.
+    """
 
     @classmethod
     def of(cls, domain: Domain) -> Statistics:
@@ -57,4 +65,5 @@ class Statistics:
             counts.divergences,
             counts.evictions,
             counts.stalls,
+            counts.disagreeing,
         )

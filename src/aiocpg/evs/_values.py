@@ -71,10 +71,10 @@ def as_groups(groups: Iterable[GroupLike]) -> tuple[EvsGroup, ...]:
     Groups as they were given, as groups.
 
     Raises:
-        TypeError: One bare string was given, which would be taken for its characters.
+        TypeError: One bare group was given, or something like bytes, which would be taken for its characters.
         GroupNameError: One cannot be used.
     """
-    if isinstance(groups, (str, bytes, EvsGroup)):
+    if isinstance(groups, (str, bytes, bytearray, memoryview, EvsGroup)):
         raise TypeError(f"groups is a list of groups, and {groups!r} is one: put it into brackets")
     return tuple(group if isinstance(group, EvsGroup) else EvsGroup(group) for group in groups)
 
@@ -175,20 +175,24 @@ class Stalled:
     """
     Members do not acknowledge, so SAFE messages and what stands behind them are held. Not in the agreed order.
 
-    A stopped process, a blocked loop, a stopped daemon or a stranger in the domain does this.
+    A stopped process, a blocked loop, a stopped daemon or a stranger in the domain does this. It comes again where
+    others are waited for than it said.
     """
 
     laggards: tuple[Address, ...]
-    """Who is waited for, sorted."""
+    """
+    Who is waited for, sorted. This endpoint itself only where nobody else is: then what it sends does not come back to
+    it, and its own daemon, or the ring, is what stands still.
+    """
     since: float
-    """Seconds since something was delivered last."""
+    """Seconds that they are waited for: since something was delivered last, or since a change has them speak anew."""
     held: int
     """Messages that are held here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What was held goes on. Not in the agreed order."""
+    """What was held goes on: it comes behind this. Not in the agreed order."""
 
     since: float
     """Seconds that it was held."""
@@ -199,8 +203,9 @@ class Evicted:
     """
     The others have gone on without this endpoint, because it did not answer.
 
-    What it held has been delivered, for itself alone. It comes back by itself, as a newcomer: a new first
-    :class:`RegularConfiguration` follows, and what it missed in between never comes.
+    What it held follows, in the :class:`TransitionalConfiguration` of this endpoint alone, and then the
+    :class:`RegularConfiguration` of it alone. It comes back by itself, as a newcomer: that one ends too, and a new
+    first :class:`RegularConfiguration` follows. What it missed in between never comes.
     """
 
     by: Address

@@ -94,6 +94,24 @@ def test_frames_of_who_is_no_member_are_dropped_and_counted(party: Party, strang
     assert party.heard() == everybody("a")
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_who_has_chosen_otherwise_for_strict_views_is_heard_and_counted(strict: bool) -> None:
+    """By both sides; nobody of the same choice is."""
+    party = Party(ONE, TWO, settings=Settings(strict_views=strict))
+    other = Party(THREE, settings=Settings(strict_views=not strict))
+    party.say(TWO, (AGREED, b"a"))
+    assert (party[ONE].disagreeing, party.counts[ONE].disagreeing) == (None, 0)
+    party.order(TWO, [frame_of(other)], to=[ONE])
+    assert (party[ONE].disagreeing, party.counts[ONE].disagreeing) == (TWO, 1)
+    assert party.heard()[ONE] == ["a", "b"]
+
+
+def frame_of(other: Party) -> bytes:
+    """A frame of somebody else."""
+    (frame,) = other.send(THREE, (AGREED, b"b"))
+    return frame
+
+
 def test_nothing_counts_before_the_first_view() -> None:
     """It is of the time before us."""
     party = Party(ONE)
@@ -219,7 +237,7 @@ STATES: dict[str, tuple[Callable[[Party], object], list[str]]] = {
         lambda party: (party.say(TWO, (SAFE, b"a")), party.leave(THREE)),
         ["=1:10", "a", "+1:10 2:20", "=1:10"],
     ),
-    "evicted": (lambda party: evict(party, ONE, by=TWO), ["-1:10", "+1:10", "Evicted", "=1:10"]),
+    "evicted": (lambda party: evict(party, ONE, by=TWO), ["Evicted", "-1:10", "+1:10", "=1:10"]),
     "a ring change half told": (
         lambda party: party.change([ONE, TWO], left=[(THREE, Reason.NODEDOWN)]),
         ["=1:10"],

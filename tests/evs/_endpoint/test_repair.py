@@ -46,14 +46,62 @@ def test_stall_is_told_with_who_is_waited_for_and_all_are_asked(party: Party) ->
 
 
 def test_it_tells_when_it_goes_on(party: Party) -> None:
-    """And only where it had told that it stood."""
+    """Before what goes on, and only where it had told that it stood."""
     party.say(ONE, (SAFE, b"a"))
     party.wait(0.0)
     party.wait(1.0)
     party.heard()
     party.talk()
     party.wait(1.0)
-    assert party.heard() == everybody("a", "Resumed")
+    assert party.heard() == everybody("Resumed", "a")
+
+
+def test_who_owes_its_last_word_is_given_time_for_it(party: Party) -> None:
+    """Though what is held was held before; nobody is told of those who have only just been asked."""
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    for address in (ONE, TWO):
+        party.order(address, party.take(address))
+    party.wait(1.0)
+    party.heard()
+    party.leave(THREE)
+    party.wait(0.5)
+    assert party.heard() == {ONE: [], TWO: []}
+    party.wait(1.0)
+    assert party[ONE].happenings == [Stalled((TWO,), 1.0, 1)]
+    assert party[TWO].happenings == [Stalled((ONE,), 1.0, 1)]
+
+
+def test_who_reads_is_named_where_nobody_else_is_waited_for(party: Party) -> None:
+    """Then its own word does not come back to it, and that is all there is to say."""
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    for address in (TWO, THREE):
+        party.order(address, party.take(address))
+    party.wait(1.0)
+    assert party[ONE].happenings == [Stalled((ONE,), 1.0, 1)]
+
+
+def test_who_reads_is_not_named_among_others(party: Party) -> None:
+    """What it says itself may be on its way."""
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    party.wait(1.0)
+    assert party[ONE].happenings == [Stalled((TWO, THREE), 1.0, 1)]
+
+
+def test_who_has_the_oldest_is_not_evicted_for_the_newest() -> None:
+    """The others may have had no time yet to acknowledge it."""
+    party = Party(ONE, TWO, THREE, settings=Settings(stall_timeout=1.0, evict_after=2.0))
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    for address in (ONE, TWO):
+        party.order(address, party.take(address))
+    party.wait(1.9)
+    party.take(ONE)
+    party.say(ONE, (SAFE, b"b"))
+    party.wait(0.1)
+    assert [body for body in bodies(party.take(ONE)) if isinstance(body, Evict)] == [Evict(THREE, 0)]
 
 
 def test_who_is_asked_answers_with_where_it_stands(party: Party) -> None:
@@ -139,13 +187,13 @@ def test_who_is_behind_is_no_offender(party: Party) -> None:
 
 
 def test_evicted_goes_at_one_frame_for_all(party: Party) -> None:
-    """The others go on without it; it hands out what it has, for itself alone, and comes back."""
+    """The others go on without it; it is told first, then has what it held, for itself alone, and comes back."""
     party.say(ONE, (SAFE, b"a"))
     evict(party, THREE)
     party.talk()
     heard = party.heard()
     assert heard[ONE] == heard[TWO] == ["=1:10 2:20", "a", "+1:10 2:20"]
-    assert heard[THREE] == ["=3:30", "a", "+3:30", "Evicted"]
+    assert heard[THREE] == ["Evicted", "=3:30", "a", "+3:30"]
     assert party[THREE].must_return == "it was evicted"
     assert [party[address].must_return for address in (ONE, TWO)] == ["", ""]
 
@@ -179,6 +227,24 @@ def test_laggard_is_evicted_after_its_time() -> None:
     party.take(ONE)
     party.wait(1.0)
     assert Evict(TWO, 0) in bodies(party.take(ONE)) or Evict(THREE, 0) in bodies(party.take(ONE))
+
+
+@pytest.mark.parametrize(("later", "goes_after"), [(30.0, 1.0), (61.0, 10.0)])
+def test_evicted_that_the_group_brings_back_goes_as_soon_as_it_stalls(later: float, goes_after: float) -> None:
+    """For a minute; before those who are waited for besides it."""
+    party = Party(ONE, TWO, THREE, settings=Settings(stall_timeout=1.0, evict_after=10.0))
+    evict(party, THREE)
+    party.wait(0.0)
+    party.wait(later)
+    party.join(FOUR)
+    party.say(ONE, (SAFE, b"a"))
+    party.wait(0.0)
+    party.order(ONE, party.take(ONE))
+    party.wait(goes_after - 0.5)
+    assert not [body for body in bodies(party.take(ONE)) if isinstance(body, Evict)]
+    party.wait(0.5)
+    (demand,) = [body for body in bodies(party.take(ONE)) if isinstance(body, Evict)]
+    assert demand == Evict(THREE if later < 60 else TWO, 0)
 
 
 # -- Frames that do not come back

@@ -18,7 +18,7 @@ HERE = Triple(7, 8, 9)
 @pytest.fixture
 def speaker() -> Speaker:
     """Provide one of incarnation 5."""
-    return Speaker(5, Counts(), crc=False)
+    return Speaker(5, Counts(), flags=0)
 
 
 SAYINGS: dict[str, tuple[Callable[[Speaker], object], Body]] = {
@@ -35,7 +35,7 @@ SAYINGS: dict[str, tuple[Callable[[Speaker], object], Body]] = {
 def test_frame_says_what_it_is_told_to(kind: str, saying: tuple[Callable[[Speaker], object], Body]) -> None:
     """And is counted under its kind."""
     counts = Counts()
-    speaker = Speaker(5, counts, crc=False)
+    speaker = Speaker(5, counts, flags=0)
     say, expected = saying
     say(speaker)
     header, found = parse(speaker.frames[0])
@@ -73,7 +73,7 @@ def test_tokens_are_never_0_and_differ(speaker: Speaker) -> None:
 
 def test_every_frame_is_checksummed_where_that_is_wanted() -> None:
     """Its receiver sees it."""
-    speaker = Speaker(5, Counts(), crc=True)
+    speaker = Speaker(5, Counts(), flags=FLAG_CRC)
     speaker.final(HERE)
     speaker.acknowledge(HERE)
     assert all(parse(frame)[0].flags & FLAG_CRC for frame in speaker.frames)

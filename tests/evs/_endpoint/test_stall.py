@@ -12,7 +12,7 @@ WHO: frozenset[object] = frozenset({"who"})
 def watching(evict_after: float | None = None) -> StallWatch:
     """A watch with something held since 10 s."""
     watch = StallWatch(1.0, evict_after)
-    assert watch.watch("held", 10.0) is None
+    assert watch.watch("held", "acks", 10.0) is None
     return watch
 
 
@@ -53,7 +53,7 @@ def test_a_move_begins_the_time_anew_and_tells_how_long_it_stood() -> None:
     """Pauses are short again."""
     watch = watching()
     watch.due(WHO, 11.0)
-    assert watch.watch("other", 13.0) == 3.0
+    assert watch.watch("other", "acks", 13.0) == 3.0
     assert not watch.is_stalled
     assert watch.due(WHO, 13.9) == Due.NOTHING
     assert watch.due(WHO, 14.0) == Due.TELL | Due.ASK
@@ -62,8 +62,31 @@ def test_a_move_begins_the_time_anew_and_tells_how_long_it_stood() -> None:
 def test_a_move_before_the_timeout_is_no_resumption() -> None:
     """Nobody was told that it stalled."""
     watch = watching()
-    assert watch.watch("other", 10.5) is None
-    assert watch.watch(None, 10.6) is None
+    assert watch.watch("other", "acks", 10.5) is None
+    assert watch.watch(None, "acks", 10.6) is None
+
+
+def test_another_stage_begins_the_time_anew_and_is_no_resumption() -> None:
+    """Who is waited for in it has only just been asked; how long it stood is told when it moves."""
+    watch = watching(evict_after=2.0)
+    assert watch.due(WHO, 11.5) == Due.TELL | Due.ASK
+    assert watch.watch("held", "finals", 11.6) is None
+    others: frozenset[object] = frozenset({"another"})
+    assert watch.due(others, 12.5) == Due.NOTHING
+    assert watch.deadline == 12.6
+    assert watch.due(others, 12.6) == Due.TELL | Due.ASK
+    assert watch.since(12.6) == 1.0
+    assert watch.due(others, 13.6) == Due.ASK | Due.EVICT
+    assert watch.watch(None, None, 14.0) == 4.0
+
+
+def test_another_stage_is_not_told_where_the_same_are_waited_for() -> None:
+    """Readers know that."""
+    watch = watching()
+    watch.due(WHO, 11.0)
+    watch.watch("held", "finals", 11.5)
+    assert watch.due(WHO, 12.5) == Due.ASK
+    assert watch.is_stalled
 
 
 def test_a_laggard_is_due_after_its_time_and_then_the_next() -> None:
@@ -71,6 +94,17 @@ def test_a_laggard_is_due_after_its_time_and_then_the_next() -> None:
     watch = watching(evict_after=5.0)
     evicted = [now for now in range(10, 30) if Due.EVICT in watch.due(WHO, float(now))]
     assert evicted == [15, 20, 25]
+
+
+def test_a_laggard_that_was_evicted_a_while_ago_is_due_as_soon_as_it_stalls() -> None:
+    """And again after as long; nobody is where nobody is to be evicted."""
+    watch = watching(evict_after=5.0)
+    assert watch.due(WHO, 10.9, WHO) == Due.NOTHING
+    assert watch.due(WHO, 11.0, WHO) == Due.TELL | Due.ASK | Due.EVICT
+    assert watch.deadline == 12.0
+    assert watch.due(WHO, 11.5, WHO) == Due.NOTHING
+    assert watch.due(WHO, 12.0, WHO) == Due.ASK | Due.EVICT
+    assert Due.EVICT not in watching().due(WHO, 100.0, WHO)
 
 
 @pytest.mark.parametrize(("evict_after", "deadline"), [(None, 12.0), (1.5, 11.5)])

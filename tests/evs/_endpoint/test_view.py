@@ -40,6 +40,15 @@ def test_acknowledgement_of_less_is_none_of_it(view: View) -> None:
     assert view.unacknowledged == {THREE}
 
 
+def test_who_has_not_acknowledged_a_later_one_yet_is_not_waited_for(view: View) -> None:
+    """Nor who shows that it has the oldest one by having sent it."""
+    view.unstable.append(Entry(3, TWO, 0, [(SAFE, b"", b"", b"next")], is_safe=True, is_implied=False))
+    view.last_safe = 3
+    view.unstable[0].is_implied = True
+    view.acks.update({ONE: 1, TWO: 2})
+    assert view.unacknowledged == {THREE}
+
+
 def test_frame_may_show_that_its_sender_has_the_message(view: View) -> None:
     """Of its sender only."""
     view.unstable[0].is_implied = True

@@ -14,7 +14,7 @@ from aiocpg.evs._values import EvsGroup
 from aiocpg.evs._wire import HEADER_SIZE, Header, Triple, identity
 from aiocpg.evs._wire.control import MAX_ANSWERS
 from aiocpg.evs._wire.data import MAX_KEYS, MAX_META, MAX_RECORDS, MAX_SETS
-from aiocpg.evs._wire.header import FLAG_CRC, FLAG_REQUEST, FLAG_SAFE, Kind
+from aiocpg.evs._wire.header import FLAG_CRC, FLAG_REQUEST, FLAG_SAFE, FLAG_STRICT, Kind
 from aiocpg.evs._wire.meta import ABORTED, CHUNK, TRACE, Chunk, encode_chunk
 from faults.evs_fuzzing import WORDS
 from support.evs_frames import encode_data, read
@@ -76,7 +76,7 @@ def test_numbers_of_the_page_are_those_of_the_code() -> None:
     """Kinds, flags, tags."""
     assert {int(number): name for number, name, _ in table("kind | name")} == {kind: kind.name for kind in Kind}
     flags = {int(number): name for number, name, _ in table("flag")}
-    assert flags == {FLAG_CRC: "CRC", FLAG_REQUEST: "REQUEST", FLAG_SAFE: "SAFE"}
+    assert flags == {FLAG_CRC: "CRC", FLAG_REQUEST: "REQUEST", FLAG_SAFE: "SAFE", FLAG_STRICT: "STRICT"}
     assert [int(row[0]) for row in table("tag")] == [CHUNK, TRACE]
     assert f"so does the place {ABORTED}" in PAGE
     for guarantee in Guarantee:

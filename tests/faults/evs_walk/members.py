@@ -27,6 +27,7 @@ from aiocpg.evs._domain import PREFIX, Domain
 from aiocpg.evs._endpoint import Settings
 from aiocpg.evs._options import Options
 from aiocpg.evs._registry import Lease
+from aiocpg.evs._values import as_groups
 from evs.sim.history import Fate
 from faults.evs_walk.lines import Line, Write, line, receipt_line
 from faults.evs_walk.messages import GROUPS, LARGE, MIXED, make, measure, some_size
@@ -142,7 +143,7 @@ class Member:
         """
         Open a handle that misses nothing: it is there, and has joined its groups, before its endpoint begins.
 
-        ``connect`` cannot do that: who has joined no group yet gets no messages, though its endpoint does.
+        As ``connect`` does it, which has no words for when it has joined the CPG group.
         """
         try:
             joined = await cpg.join(PREFIX + self._profile.domain.encode())
@@ -151,8 +152,7 @@ class Member:
             self._write(["end", "lost"])
             raise
         domain = self._domain = Domain(cpg, joined, current_port(), self._profile.options)
-        evs = Evs(Lease(domain, _nothing), BUFFERED, 5, None)
-        await evs.join(*GROUPS)
+        evs = Evs(Lease(domain, _nothing), domain.readers.open(BUFFERED, as_groups(GROUPS)), 5, None)
         self._write(["begin", list(joined.me)])
         return evs
 

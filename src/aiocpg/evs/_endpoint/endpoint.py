@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiocpg._events import Address, ConfigurationChange, RingChange
 from aiocpg.evs._endpoint.configurations import Numbering
 from aiocpg.evs._endpoint.echo import EchoWatch
+from aiocpg.evs._endpoint.evictions import Evictions
 from aiocpg.evs._endpoint.frames import Intake, Own
 from aiocpg.evs._endpoint.happenings import Entry, Happening
 from aiocpg.evs._endpoint.membership import Membership, Step
@@ -18,6 +19,7 @@ from aiocpg.evs._endpoint.view import View
 from aiocpg.evs._endpoint.views import Views
 from aiocpg.evs._values import Evicted, Resumed, Resync, Stalled
 from aiocpg.evs._wire import Body, Evict, Header, MalformedError, Query, Record, Triple, parse
+from aiocpg.evs._wire.header import FLAG_CRC, FLAG_STRICT
 
 MAX_PENDING_VIEWS = 64
 """Views that may wait to be installed. Past it the endpoint begins anew."""
@@ -32,7 +34,8 @@ class Settings:
         ack_interval: Least time between two frames that only acknowledge. There is never more than one of them on its
             way, so that under load one acknowledges all that came meanwhile, and a lone message is acknowledged soon.
         stall_timeout: What is held longer counts as stalled.
-        evict_after: A laggard is left out after so long; None: never.
+        evict_after: A laggard is left out after so long, and after ``stall_timeout`` where it was a short while ago;
+            None: never.
         strict_views: Let each change wait until all that go on have vouched for what they had.
         crc: Checksum every frame.
     """
@@ -42,6 +45,11 @@ class Settings:
     evict_after: float | None = None
     strict_views: bool = False
     crc: bool = False
+
+    @property
+    def flags(self) -> int:
+        """What every frame says of them."""
+        return (FLAG_STRICT if self.strict_views else 0) | (FLAG_CRC if self.crc else 0)
 
 
 class Endpoint:
@@ -64,6 +72,7 @@ class Endpoint:
         own: What became of our own frames.
         is_closed: Whether it is over.
         must_return: Why it has to leave and come back; empty where it has not.
+        disagreeing: The newest member heard that has chosen otherwise for ``strict_views``.
     """
 
     def __init__(self, me: Address, incarnation: int, settings: Settings, counts: Counts, numbering: Numbering) -> None:
@@ -72,20 +81,23 @@ class Endpoint:
         self._settings = settings
         self._counts = counts
         self._numbering = numbering
+        self._strict_flag = settings.flags & FLAG_STRICT
         self._membership = Membership(me)
         self._views: Views | None = None
         self._intake = Intake(me, incarnation, counts)
         self._stall = StallWatch(settings.stall_timeout, settings.evict_after)
+        self._evictions = Evictions()
         self._echo = EchoWatch(settings.stall_timeout)
         self._needs_ack = False
         self._ack = 0
         self._acked_at = float("-inf")
         self.happenings: list[Happening] = []
-        self.speaker = Speaker(incarnation, counts, crc=settings.crc)
+        self.speaker = Speaker(incarnation, counts, flags=settings.flags)
         self.own: Own = self._intake.own
         self.is_closed = False
         self._is_evicted = False
         self.must_return = ""
+        self.disagreeing: Address | None = None
 
     @property
     def views(self) -> Views | None:
@@ -133,6 +145,8 @@ class Endpoint:
             self._return("a frame of its own came back altered")
         elif self._intake.count(view, source, header, frame):
             self._counts.frames[_kind(body)] += 1
+            if header.flags & FLAG_STRICT != self._strict_flag:
+                self._disagree(source)
             self._take_frame(self._views, view, source, header, body)
 
     def close(self) -> None:
@@ -145,6 +159,11 @@ class Endpoint:
             self._views = None
         if self.must_return and not self._is_evicted:
             self.happenings.append(Resync(self.must_return))
+
+    def _disagree(self, source: Address) -> None:
+        """One of us waits at each change for what the other does not say. Nothing follows from it but a warning."""
+        self._counts.disagreeing += 1
+        self.disagreeing = source
 
     # -- Views
 
@@ -257,11 +276,12 @@ class Endpoint:
             return
         self._counts.evictions += 1
         if evict.address == self._me:
-            self._switch(views, View({self._me}, {self._me}, view.ring, view.ring.nodes))
             self._is_evicted = True
-            self.happenings.append(Evicted(source))
             self._return("it was evicted")
+            self.happenings.append(Evicted(source))  # before what follows from it, which only this endpoint gets
+            self._switch(views, View({self._me}, {self._me}, view.ring, view.ring.nodes))
         else:
+            self._evictions.note(evict.address)
             rest = view.members - {evict.address}
             self._switch(views, View(rest, rest, view.ring, view.ring.nodes))
 
@@ -307,19 +327,20 @@ class Endpoint:
     def look(self, now: float) -> None:
         """At the end of a batch, or at a deadline: see whether what is held moves."""
         views = self._views
-        stalled_for = self._stall.watch(self._held, now)
+        stalled_for = self._stall.watch(self._held, views is not None and views.awaits_finals, now)
         if stalled_for is not None:
-            self.happenings.append(Resumed(stalled_for))
+            self.happenings.insert(0, Resumed(stalled_for))  # before what it has gone on with
         if views is None:
             return
-        due = self._stall.due(views.laggards, now)
+        evicted = self._evictions.recent(now)
+        due = self._stall.due(views.laggards, now, evicted)
         if Due.TELL in due:
             self._counts.stalls += 1
             self.happenings.append(Stalled(tuple(sorted(views.laggards)), self._stall.since(now), views.held))
         if Due.ASK in due:
             self.speaker.ask(self._triple(views))
         if Due.EVICT in due:
-            self._evict(views)
+            self._evict(views, evicted)
         if self._echo.is_due(self.speaker.seq, self._intake.seq, now):
             self.speaker.probe(self._triple(views))
 
@@ -330,10 +351,10 @@ class Endpoint:
         queue = self._views.installed.queue
         return self._views.configuration.number, queue[0].count if queue else 0
 
-    def _evict(self, views: Views) -> None:
-        candidates = sorted(views.laggards & views.current.members - {self._me})
+    def _evict(self, views: Views, evicted: frozenset[Address]) -> None:
+        candidates = views.laggards & views.current.members - {self._me}
         if candidates:
-            self.speaker.evict(self._triple(views), candidates[0])
+            self.speaker.evict(self._triple(views), min(candidates & evicted or candidates))
 
     @property
     def deadline(self) -> float | None:

@@ -78,8 +78,8 @@ class Intake:
         if incarnation == header.incarnation and header.seq <= seq:
             self._counts.dropped["duplicate"] += 1
             return False
-        if incarnation == header.incarnation:
-            self._counts.gaps += header.seq - seq - 1
+        if incarnation == header.incarnation and header.seq > seq + 1:
+            self._counts.gaps += 1  # and not by how many, which is its sender's word alone
         view.seqs[source] = header.incarnation, header.seq
         view.chain.add(identity(source, frame))
         if self._is_own(source, header):

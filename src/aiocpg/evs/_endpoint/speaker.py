@@ -15,12 +15,16 @@ from aiocpg.evs._wire import (
     encode_evict,
     encode_final,
 )
-from aiocpg.evs._wire.header import FLAG_CRC
 
 
 class Speaker:
     """
     Builds frames.
+
+    Args:
+        incarnation: Its sender's.
+        counts: Where they are counted.
+        flags: Which all of them have.
 
     Attributes:
         seq: Of the newest frame.
@@ -28,9 +32,9 @@ class Speaker:
         owes: Requests that are to be answered.
     """
 
-    def __init__(self, incarnation: int, counts: Counts, *, crc: bool) -> None:
+    def __init__(self, incarnation: int, counts: Counts, *, flags: int) -> None:
         self._incarnation = incarnation
-        self._flags = FLAG_CRC if crc else 0
+        self._flags = flags
         self._counts = counts
         self.seq = 0
         self._token = 0

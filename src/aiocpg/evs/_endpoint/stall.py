@@ -21,7 +21,7 @@ class Due(enum.Flag):
 
 class StallWatch:
     """
-    Watches one thing: whether what is held moves.
+    Watches one thing: whether what is held moves, or waits for something else at least.
 
     Args:
         stall_timeout: Seconds without a move after which it counts as stalled.
@@ -35,31 +35,54 @@ class StallWatch:
         self._timeout = stall_timeout
         self._evict_after = evict_after
         self._held: object = None
+        self._held_since = 0.0
+        self._stage: object = None
         self._since = 0.0
         self._told: frozenset[object] = frozenset()
         self._next_ask = 0.0
         self._pause = FIRST_PAUSE_SECONDS
-        self._next_evict = 0.0
+        self._evict_from = 0.0
+        self._patience = evict_after or 0.0
         self.is_stalled = False
 
-    def watch(self, held: object, now: float) -> float | None:
+    def watch(self, held: object, stage: object, now: float) -> float | None:
         """
-        What is held now, None for nothing; each move makes it another. Returns how long it had stalled, if it goes on.
+        See what is held, and what for; returns how long it had stalled, if it goes on.
+
+        Args:
+            held: What is held now, None for nothing; each move makes it another.
+            stage: What it waits for. Another one gives those who are waited for their time anew, and is no move.
+            now: The time.
         """
         if held == self._held:
+            if stage != self._stage:
+                self._begin(stage, now)
             return None
-        stalled_for = now - self._since if self.is_stalled else None
+        stalled_for = now - self._held_since if self.is_stalled else None
         self._held = held
+        self._held_since = now
+        self.is_stalled = False
+        self._told = frozenset()
+        self._begin(stage, now)
+        return stalled_for
+
+    def _begin(self, stage: object, now: float) -> None:
+        self._stage = stage
         self._since = now
         self._pause = FIRST_PAUSE_SECONDS
         self._next_ask = now + self._timeout
-        self._next_evict = now + (self._evict_after or 0.0)
-        self.is_stalled = False
-        self._told = frozenset()
-        return stalled_for
+        self._evict_from = now
+        self._patience = self._evict_after or 0.0
 
-    def due(self, laggards: frozenset[object], now: float) -> Due:
-        """What is to be done now."""
+    def due(self, laggards: frozenset[object], now: float, known: frozenset[object] = frozenset()) -> Due:
+        """
+        What is to be done now.
+
+        Args:
+            laggards: Who is waited for.
+            now: The time.
+            known: Who was evicted a short while ago. They have had their time, and are to go as soon as they stall.
+        """
         if self._held is None or now < self._since + self._timeout:
             return Due.NOTHING
         due = Due.NOTHING
@@ -70,13 +93,15 @@ class StallWatch:
             self._next_ask = now + self._pause
             self._pause = min(2 * self._pause, MOST_PAUSE_SECONDS)
             due |= Due.ASK
-        if self._evict_after is not None and now >= self._next_evict:
-            self._next_evict = now + self._evict_after
-            due |= Due.EVICT
+        if self._evict_after is not None:
+            self._patience = self._timeout if laggards & known else self._evict_after
+            if now >= self._evict_from + self._patience:
+                self._evict_from = now
+                due |= Due.EVICT
         return due
 
     def since(self, now: float) -> float:
-        """Seconds without a move."""
+        """Seconds that those who are waited for have let us wait."""
         return now - self._since
 
     @property
@@ -85,5 +110,5 @@ class StallWatch:
         if self._held is None:
             return None
         first = self._since + self._timeout
-        later = [self._next_ask] + ([self._next_evict] if self._evict_after is not None else [])
-        return max(first, min(later))
+        evict = [] if self._evict_after is None else [self._evict_from + self._patience]
+        return max(first, min([self._next_ask, *evict]))

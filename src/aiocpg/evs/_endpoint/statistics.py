@@ -18,10 +18,11 @@ class Counts:
             ``duplicate``, ``altered`` for one of our own that was never sent so, or the word of the
             :class:`MalformedError`.
         stale: Triples that were of no view at hand.
-        gaps: Frames of others that never came.
+        gaps: How often frames of a member were missing before one that came.
         divergences: How often this endpoint found that it had missed something.
         evictions: Evictions that were seen, of whomever.
         stalls: How often something stalled.
+        disagreeing: Frames of members that have chosen otherwise for ``strict_views``.
     """
 
     frames: Counter[str] = field(default_factory=Counter)
@@ -32,3 +33,4 @@ class Counts:
     divergences: int = 0
     evictions: int = 0
     stalls: int = 0
+    disagreeing: int = 0

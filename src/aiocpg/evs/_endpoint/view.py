@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from zlib import crc32
 
 from aiocpg._events import Address, RingChange
@@ -91,15 +91,20 @@ class View:
             self.stable = self.unstable.popleft().count
 
     def _is_everywhere(self, entry: Entry) -> bool:
-        return all(self._is_with(member, entry) for member in self.members)
+        return next(self._without(entry), None) is None
 
-    def _is_with(self, member: Address, entry: Entry) -> bool:
-        return self.acks.get(member, 0) >= entry.count or (entry.is_implied and member == entry.source)
+    def _without(self, entry: Entry) -> Iterator[Address]:
+        acks = self.acks
+        return (
+            member
+            for member in self.members
+            if acks.get(member, 0) < entry.count and not (entry.is_implied and member == entry.source)
+        )
 
     @property
     def unacknowledged(self) -> set[Address]:
-        """Members that have not acknowledged some SAFE entry."""
-        return {member for member in self.members if not all(self._is_with(member, entry) for entry in self.unstable)}
+        """Members that have not acknowledged the oldest SAFE entry that not everybody has; later ones wait for it."""
+        return set(self._without(self.unstable[0])) if self.unstable else set()
 
     def is_deliverable(self, entry: Entry) -> bool:
         """Whether an entry at the head of the queue may be delivered in the regular configuration."""

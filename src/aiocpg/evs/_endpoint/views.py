@@ -175,15 +175,24 @@ class Views:
         return bool(self.installed.queue) or len(self._views) > 1
 
     @property
+    def awaits_finals(self) -> bool:
+        """Whether it waits for last words on a view that is over, and no more for acknowledgements."""
+        return len(self._views) > 1
+
+    @property
     def held(self) -> int:
         """Messages that wait."""
         return sum(len(entry.records) for view in self._views for entry in (*view.queue, *view.early))
 
     @property
     def laggards(self) -> frozenset[Address]:
-        """Members that the head of the queue waits for."""
+        """
+        Members that the head of the queue waits for.
+
+        We are among them only alone: as long as others are, what we say ourselves may be on its way.
+        """
         if not self.is_held:
             return frozenset()
-        if len(self._views) > 1:
-            return frozenset(self.installed.alive - self.installed.finals.keys())
-        return frozenset(self.installed.unacknowledged)
+        old = self.installed
+        waited_for = frozenset(old.alive - old.finals.keys() if self.awaits_finals else old.unacknowledged)
+        return waited_for - {self._me} or waited_for

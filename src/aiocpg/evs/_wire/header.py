@@ -35,6 +35,8 @@ FLAG_CRC = 1
 FLAG_REQUEST = 2
 FLAG_SAFE = 4
 """A hint: some record is SAFE."""
+FLAG_STRICT = 256
+"""A hint: its sender waits for a FINAL at each change, and all have to choose the same."""
 
 _KNOWN = FLAG_CRC | FLAG_REQUEST | FLAG_SAFE
 _MUST_BE_KNOWN = 0xFF
