@@ -49,7 +49,7 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
     reconnect: bool | Reconnect | None = None,
     daemon_uid: int | None = None,
     max_buffered_bytes: int = MAX_BUFFERED_BYTES,
-    max_frame: int = 65536,
+    max_frame: int = 131072,
     window: int = 4 * 1024 * 1024,
     ack_interval: float = 0,
     stall_timeout: float = 1.0,

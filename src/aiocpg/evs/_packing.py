@@ -21,7 +21,7 @@ T = TypeVar("T")
 MESSAGE_OVERHEAD = 64
 """Bytes that a message counts in the window besides its payload."""
 
-MESSAGES_PER_FRAME = 1024
+MESSAGES_PER_FRAME = 2048
 """Messages that are packed into one frame at the most. Of more, what a frame costs is hardly noticed any more."""
 
 _UNORDERED, _SAFE = int(Guarantee.UNORDERED), int(Guarantee.SAFE)

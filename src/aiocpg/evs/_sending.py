@@ -26,10 +26,10 @@ from aiocpg.evs._ticket import Ticket
 from aiocpg.evs._turns import Turns
 from aiocpg.evs._wire.data import HEAD_SIZE, KEY_SIZE, MAX_KEYS, MAX_META, RECORD_SIZE
 
-FAIR_BYTES = 112 * 1024
+FAIR_BYTES = 224 * 1024
 """
 Sends that need not wait let the loop run once in so many bytes, counted as the window counts them. What is sent between
-travels together: of 64 bytes each, these are as many messages as fit into a frame of 64 KiB.
+travels together: of 64 bytes each, these are as many messages as fit into a frame of 128 KiB.
 """
 
 

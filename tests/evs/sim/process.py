@@ -10,6 +10,7 @@ from random import Random
 from aiocpg import Address, RingChange
 from aiocpg.errors import ConnectionClosedError, ConnectionLostError, CPGError
 from aiocpg.evs._endpoint import Counts, Delivered, Endpoint, Happening, Numbering, Settings
+from aiocpg.evs._endpoint.acks import BULK, Bulk
 from aiocpg.evs._outbox import Outbox
 from aiocpg.evs._pieces import Pieces
 from aiocpg.evs._ticket import Ticket
@@ -73,6 +74,7 @@ class Process(Client):
             evict_after=self._rng.choice([None, 0.8, 1.5]) if self._mode.evicts else None,
             strict_views=self._mode.strict,
             crc=self._mode.crc,
+            bulk=self._rng.choice([BULK, Bulk(frame=10, before=1, size=200, seconds=0.02)]),
         )
 
     def _begin(self) -> None:

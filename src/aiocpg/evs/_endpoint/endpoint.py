@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiocpg._events import Address, ConfigurationChange, RingChange
+from aiocpg.evs._endpoint.acks import BULK, AckPace, Bulk
 from aiocpg.evs._endpoint.configurations import Numbering
 from aiocpg.evs._endpoint.echo import EchoWatch
 from aiocpg.evs._endpoint.evictions import Evictions
@@ -31,13 +32,13 @@ class Settings:
     How an endpoint behaves; times in seconds.
 
     Attributes:
-        ack_interval: Least time between two frames that only acknowledge. There is never more than one of them on its
-            way, so that under load one acknowledges all that came meanwhile, and a lone message is acknowledged soon.
+        ack_interval: Least time between two frames that only acknowledge.
         stall_timeout: What is held longer counts as stalled.
         evict_after: A laggard is left out after so long, and after ``stall_timeout`` where it was a short while ago;
             None: never.
         strict_views: Let each change wait until all that go on have vouched for what they had.
         crc: Checksum every frame.
+        bulk: What may be acknowledged a little later.
     """
 
     ack_interval: float = 0.0
@@ -45,6 +46,7 @@ class Settings:
     evict_after: float | None = None
     strict_views: bool = False
     crc: bool = False
+    bulk: Bulk = BULK
 
     @property
     def flags(self) -> int:
@@ -88,9 +90,7 @@ class Endpoint:
         self._stall = StallWatch(settings.stall_timeout, settings.evict_after)
         self._evictions = Evictions()
         self._echo = EchoWatch(settings.stall_timeout)
-        self._needs_ack = False
-        self._ack = 0
-        self._acked_at = float("-inf")
+        self._pace = AckPace(settings.ack_interval, settings.bulk)
         self.happenings: list[Happening] = []
         self.speaker = Speaker(incarnation, counts, flags=settings.flags)
         self.own: Own = self._intake.own
@@ -194,7 +194,7 @@ class Endpoint:
         if new.along - {self._me} and views.is_in_doubt(old):
             self.speaker.final(old.triple)
         views.add(new)
-        self._needs_ack = False
+        self._pace.settle()
         if len(views) > MAX_PENDING_VIEWS:
             self._return("too many changes are pending")
         self._pump(views)
@@ -241,7 +241,8 @@ class Endpoint:
         view.unstable.append(entry)
         view.last_safe = entry.count
         if entry.source != self._me or not entry.is_implied:
-            self._needs_ack = True
+            size = sum([len(data) for _, _, _, data in entry.records])
+            self._pace.owe(size, view.unstable_of(entry.source) - 1)
 
     def _take_query(self, view: View, source: Address, header: Header, query: Query) -> None:
         if query.token and source == self._me:
@@ -302,10 +303,9 @@ class Endpoint:
             return
         if self.speaker.owes:
             self.speaker.answer(self._triple(self._views))
-            self._acked_at = now
-        elif self._owes_ack(self._views.current) and now >= self._acked_at + self._settings.ack_interval:
-            self._ack = self.speaker.acknowledge(self._triple(self._views))
-            self._acked_at = now
+            self._pace.say(self._pace.seq, now)
+        elif self._owes_ack(self._views.current) and now >= self._pace.due_at:
+            self._pace.say(self.speaker.acknowledge(self._triple(self._views)), now)
 
     @property
     def has_something_to_say(self) -> bool:
@@ -314,12 +314,12 @@ class Endpoint:
         return views is not None and bool(self.speaker.frames or self.speaker.owes or self._owes_ack(views.current))
 
     def _owes_ack(self, view: View) -> bool:
-        return self._needs_ack and view.last_safe > view.acknowledged and self._intake.seq >= self._ack
+        return self._pace.is_owed and view.last_safe > view.acknowledged and self._intake.seq >= self._pace.seq
 
     def _triple(self, views: Views) -> Triple:
         view = views.current
         view.acknowledged = view.chain.count
-        self._needs_ack = False
+        self._pace.settle()
         return view.triple
 
     # -- Time
@@ -327,12 +327,19 @@ class Endpoint:
     def look(self, now: float) -> None:
         """At the end of a batch, or at a deadline: see whether what is held moves."""
         views = self._views
+        self._pace.look(now)
         stalled_for = self._stall.watch(self._held, views is not None and views.awaits_finals, now)
         if stalled_for is not None:
             self.happenings.insert(0, Resumed(stalled_for))  # before what it has gone on with
         if views is None:
             return
         evicted = self._evictions.recent(now)
+        if self._stall.is_time(now):  # asked before, since to find out who is waited for takes a while
+            self._look_at_stall(views, now, evicted)
+        if self._echo.is_due(self.speaker.seq, self._intake.seq, now):
+            self.speaker.probe(self._triple(views))
+
+    def _look_at_stall(self, views: Views, now: float, evicted: frozenset[Address]) -> None:
         due = self._stall.due(views.laggards, now, evicted)
         if Due.TELL in due:
             self._counts.stalls += 1
@@ -341,8 +348,6 @@ class Endpoint:
             self.speaker.ask(self._triple(views))
         if Due.EVICT in due:
             self._evict(views, evicted)
-        if self._echo.is_due(self.speaker.seq, self._intake.seq, now):
-            self.speaker.probe(self._triple(views))
 
     @property
     def _held(self) -> object:
@@ -361,7 +366,7 @@ class Endpoint:
         """When ``speak`` and ``look`` are to be called at the latest, if nothing comes before."""
         deadlines = [self._stall.deadline, self._echo.deadline]
         if self._views is not None and self._owes_ack(self._views.current):
-            deadlines.append(self._acked_at + self._settings.ack_interval)
+            deadlines.append(self._pace.due_at)
         return min((one for one in deadlines if one is not None), default=None)
 
 

@@ -74,6 +74,10 @@ class StallWatch:
         self._evict_from = now
         self._patience = self._evict_after or 0.0
 
+    def is_time(self, now: float) -> bool:
+        """Whether there may be something to do."""
+        return self._held is not None and now >= self._since + self._timeout
+
     def due(self, laggards: frozenset[object], now: float, known: frozenset[object] = frozenset()) -> Due:
         """
         What is to be done now.
@@ -83,7 +87,7 @@ class StallWatch:
             now: The time.
             known: Who was evicted a short while ago. They have had their time, and are to go as soon as they stall.
         """
-        if self._held is None or now < self._since + self._timeout:
+        if not self.is_time(now):
             return Due.NOTHING
         due = Due.NOTHING
         if laggards != self._told or not self.is_stalled:

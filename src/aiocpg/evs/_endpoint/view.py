@@ -106,6 +106,10 @@ class View:
         """Members that have not acknowledged the oldest SAFE entry that not everybody has; later ones wait for it."""
         return set(self._without(self.unstable[0])) if self.unstable else set()
 
+    def unstable_of(self, source: Address) -> int:
+        """How many SAFE entries of this member not all have acknowledged."""
+        return sum([entry.source == source for entry in self.unstable])
+
     def is_deliverable(self, entry: Entry) -> bool:
         """Whether an entry at the head of the queue may be delivered in the regular configuration."""
         return not entry.is_safe or entry.count <= self.stable
