@@ -227,6 +227,23 @@ def test_too_many_pending_changes_make_it_begin_anew(party: Party, monkeypatch: 
     assert not party[ONE].may_send
 
 
+def test_too_much_that_came_behind_a_pending_change_makes_it_begin_anew(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may have installed it, and then no window holds them back."""
+    monkeypatch.setattr(endpoint, "MAX_PENDING_BYTES", 1000)
+    for _ in range(20):
+        party.say(TWO, (AGREED, bytes(100)))
+    party.say(ONE, (SAFE, b"a"), to=[ONE])  # which the others have missed
+    party.join(FOUR)
+    for _ in range(10):
+        party.say(TWO, (AGREED, bytes(100)))
+    assert party[ONE].must_return == ""
+    party.say(TWO, (AGREED, b"x"))
+    assert "too much" in party[ONE].must_return
+    assert party[TWO].must_return == ""
+
+
 # -- The end
 
 

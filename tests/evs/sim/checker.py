@@ -39,6 +39,8 @@ class Summary(NamedTuple):
     """Transitional configurations of several members who have vouched."""
     differing: int = 0
     """Pairs that went on together and had not got the same, as far as that is Corosync's word only."""
+    elsewhere: int = 0
+    """SAFE messages whose sender had them in another configuration, because others had lost a join or a leave."""
 
     def __add__(self, other: object) -> Summary:
         assert isinstance(other, Summary)
@@ -46,7 +48,12 @@ class Summary(NamedTuple):
 
 
 def check(
-    lives: Sequence[Life], *, strangers: Collection[Address] = (), is_exact: bool = False, is_settled: bool = True
+    lives: Sequence[Life],
+    *,
+    strangers: Collection[Address] = (),
+    is_exact: bool = False,
+    is_settled: bool = True,
+    loses_joins: bool = False,
 ) -> Summary:
     """
     Check a run.
@@ -55,6 +62,7 @@ def check(
         lives: All of them, those of one address in their order.
         strangers: Addresses that were members and no endpoints: nothing is known, or demanded, of them.
         is_exact: Whether Corosync has kept its own promises, so that also AGREED has to be virtually synchronous.
+        loses_joins: Whether members may not have been told of joins and leaves; see :func:`evs.sim.safety.check`.
         is_settled: Whether the run went on until nothing moved any more, with all that were there connected.
 
     Raises:
@@ -64,13 +72,13 @@ def check(
     all_stays = by_address(ours)
     excused = Excused(ours, all_stays, strangers)
     outcomes.check_deliveries(ours, all_stays)
-    safety.check(all_stays, excused)
+    elsewhere = safety.check(all_stays, excused, loses_joins=loses_joins)
     order.check(ours)
     differing = together.check(all_stays, excused, is_exact=is_exact)
     outcomes.check_outcomes(ours)
     if is_settled:
         outcomes.check_settled(ours, all_stays)
-    return _summary(ours, all_stays)._replace(differing=differing)
+    return _summary(ours, all_stays)._replace(differing=differing, elsewhere=elsewhere)
 
 
 def _without(life: Life, strangers: frozenset[Address]) -> Life:

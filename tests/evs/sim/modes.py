@@ -30,7 +30,7 @@ class Mode:
         max_frame: Bytes.
         window: Bytes.
         piece: Bytes.
-        kept: Values of a chain that are kept; None: as many as in the package.
+        kept: Values of a chain that are kept, more than a round of answers of all members; None: as in the package.
         pending: Views that may be pending; None: as many as in the package.
     """
 
@@ -86,7 +86,7 @@ MODES: dict[str, Mode] = {
     "agreed-only": replace(USUAL, has_safe=False),
     "tiny": TINY,
     "tiny-lossy": replace(TINY, loss=0.5, faults=1.5),
-    "pruned": replace(USUAL, kept=6, loss=0.3),
+    "pruned": replace(USUAL, kept=24, loss=0.3),
     "lost-joins": replace(LOSSY, loses_joins=True),
     "ghosts": replace(USUAL, ghosts=0.7, faults=1.5),
     "restarts": replace(USUAL, restarts=0.25, survivors=0.3, faults=1.5),
@@ -103,7 +103,7 @@ MODES: dict[str, Mode] = {
         strangers=0.05,
         duplicates=0.02,
         drops=0.01,
-        kept=12,
+        kept=24,
         faults=1.5,
     ),
 }

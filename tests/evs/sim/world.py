@@ -182,4 +182,4 @@ class World:
                 raise Violation("S10", f"{process.address} sent {process.counts.sent} though nothing is SAFE")
             for tape in process.tapes:
                 again.check(process.address, self.mode, tape)
-        return check(lives, strangers=strangers, is_exact=is_exact)
+        return check(lives, strangers=strangers, is_exact=is_exact, loses_joins=self.mode.loses_joins)

@@ -23,7 +23,10 @@ from aiocpg.evs._wire import Body, Evict, Header, MalformedError, Query, Record,
 from aiocpg.evs._wire.header import FLAG_CRC, FLAG_STRICT
 
 MAX_PENDING_VIEWS = 64
-"""Views that may wait to be installed. Past it the endpoint begins anew."""
+"""Views that may wait to be installed. Past it the endpoint begins anew,"""
+
+MAX_PENDING_BYTES = 256 * 1024 * 1024
+"""or past so many bytes of messages that came while some do: others may have installed them, and go on."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Endpoint:
         self._evictions = Evictions()
         self._echo = EchoWatch(settings.stall_timeout)
         self._pace = AckPace(settings.ack_interval, settings.bulk)
+        self._pending_bytes = 0
         self.happenings: list[Happening] = []
         self.speaker = Speaker(incarnation, counts, flags=settings.flags)
         self.own: Own = self._intake.own
@@ -229,12 +233,21 @@ class Endpoint:
         self, views: Views, view: View, source: Address, header: Header, records: list[Record], *, is_implied: bool
     ) -> None:
         taken = self._intake.sort(view, source, header, records, is_implied=is_implied)
+        self._look_at_pending(views, records)
         if taken.unordered:
             self.happenings += views.overtake(taken.unordered)
         if taken.ordered:
             view.queue.append(taken.ordered)
         if taken.safe:
             self._take_safe(view, taken.safe)
+
+    def _look_at_pending(self, views: Views, records: list[Record]) -> None:
+        if len(views) == 1:
+            self._pending_bytes = 0
+            return
+        self._pending_bytes += sum([len(data) for _, _, _, data in records])
+        if self._pending_bytes > MAX_PENDING_BYTES:
+            self._return("too much came while changes are pending")
 
     def _take_safe(self, view: View, entry: Entry) -> None:
         view.queue.append(entry)
