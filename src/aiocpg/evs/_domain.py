@@ -187,7 +187,8 @@ class Domain:
         self.sending.go_on(whole)
         if endpoint.disagreeing is not None:
             self._warn_of(endpoint.disagreeing)
-        self._set_timer(endpoint.deadline)
+        # What is owed and cannot be said is said when it can: with a time for that the timer would spin till then.
+        self._set_timer(endpoint.look_at if self.sending.is_held_up else endpoint.deadline)
         if endpoint.must_return and not endpoint.is_closed and self._leaving is None:
             self._leave_to_return(endpoint.must_return)
 

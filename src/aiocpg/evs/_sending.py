@@ -145,6 +145,11 @@ class Sending:
 
     # -- Handing out frames
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the group takes nothing at the moment; what is to be said then goes out behind what waits."""
+        return bool(self._waiting)
+
     def wake(self) -> None:
         """There is something to send: at the end of this turn."""
         if not self._is_woken:
