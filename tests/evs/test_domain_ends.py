@@ -110,6 +110,24 @@ async def test_large_message_goes_on_in_the_next_life() -> None:
             assert len((await read(two, Delivery)).data) == 3 * MB
 
 
+async def test_frame_that_waits_at_the_end_of_a_life_does_not_go_out_in_the_next() -> None:
+    """Also where both are in one turn of the loop, before the task has begun to send what waits."""
+    with MemoryCluster() as cluster:
+        policy = Reconnect(first_pause=0.001)
+        async with handles(cluster, 2) as (two,), evs.connect(cluster.node(1).url, reconnect=policy) as one:
+            await two.join("g")
+            await together([one, two])
+            cluster.node(1).congest()
+            out = await one.mcast_groups(["g"], b"out")
+            domain_of(one).sending.flush()
+            domain_of(one)._group._pump.on_lost(ConnectionLostError("gone"))
+            cluster.node(1).relieve()
+            await one.mcast_groups(["g"], b"next")
+            assert await data_until(two, b"next") == [b"next"]
+            with pytest.raises(ConnectionLostError):
+                await receipt(out)
+
+
 @leaving_nothing
 async def test_handle_that_is_opened_while_the_endpoint_is_away_knows_that() -> None:
     """It begins with the configuration that is over, and with what ended it; the next one follows when it is back."""

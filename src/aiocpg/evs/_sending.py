@@ -75,6 +75,7 @@ class Sending:
         self._is_over = False
         self._is_woken = False
         self._waiting: list[bytes] = []
+        self._said_by: Endpoint | None = None  # whose frames these are
         self._work = anyio.Event()
         self._scope: anyio.CancelScope | None = None
         self._task = port.spawn(self._send_waiting, "evs sender", crashed)
@@ -181,6 +182,7 @@ class Sending:
         endpoint.speak(self._port.time())
         frames = endpoint.speaker.frames[:]
         endpoint.speaker.frames.clear()
+        self._said_by = endpoint
         return frames
 
     def _hand_over(self, frames: list[bytes]) -> int:
@@ -197,11 +199,15 @@ class Sending:
             await self._work.wait()
             self._work = anyio.Event()
             while frames := self._waiting:
-                # What is left of a life that has ended is not sent in the next. Of a loss the reader hears.
-                with anyio.CancelScope() as self._scope, suppress(GroupClosedError, ConnectionLostError):
-                    await self.group.mcast_many(frames)
+                # What is left of a life that has ended, by now or meanwhile, is not sent in the next.
+                if self._said_by is self.endpoint:
+                    await self._send_many(frames)
                 self._waiting = self._collect()
             self._give_credit()
+
+    async def _send_many(self, frames: list[bytes]) -> None:
+        with anyio.CancelScope() as self._scope, suppress(GroupClosedError, ConnectionLostError):  # as above
+            await self.group.mcast_many(frames)
 
     # -- What became of it
 
