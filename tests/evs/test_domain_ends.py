@@ -17,6 +17,7 @@ from aiocpg import (
     Disconnected,
     EngineUnavailableError,
     Guarantee,
+    MembershipLostError,
     Reconnect,
     SlowConsumerError,
     evs,
@@ -204,6 +205,29 @@ async def test_end_of_the_way_back_is_the_error_of_all() -> None:
             for later in (receipt(waiting), one.mcast_groups(["g"], b"late"), one.mcast_groups(["g"], bytes(3 * MB))):
                 with pytest.raises(EngineUnavailableError):
                     await later
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_end_of_the_group_is_told_as_such_where_who_sends_meets_it_first(*, waits: bool) -> None:
+    """There is still something to read before it: by a frame that is to go at once, or by one that waits."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), evs.connect(cluster.node(1).url) as one:
+            await together([one, two])
+            if waits:
+                cluster.node(1).congest()
+                await one.mcast_groups(["g"], b"waits")
+                await turns()
+            cluster.node(1).stop()
+            for _ in range(10):
+                await two.mcast_groups(["g"], bytes(200_000))
+            await turns()
+            cluster.node(1).cont()
+            while not domain_of(one)._reading._is_busy:
+                await turns(1)
+            domain_of(one)._group._pump.on_lost(MembershipLostError(b"group", "LEAVE"))
+            await one.mcast_groups(["g"], b"lost")
+            with pytest.raises(MembershipLostError):
+                await to_end(one)
 
 
 @leaving_nothing

@@ -16,7 +16,7 @@ import anyio.lowlevel
 from aiocpg import Group
 from aiocpg._events import Guarantee
 from aiocpg._loop import LoopPort
-from aiocpg.errors import ConnectionLostError, CPGError, GroupClosedError
+from aiocpg.errors import CPGError, EngineError, GroupClosedError
 from aiocpg.evs._endpoint import Endpoint
 from aiocpg.evs._options import Options
 from aiocpg.evs._outbox import Outbox
@@ -30,6 +30,12 @@ FAIR_BYTES = 224 * 1024
 """
 Sends that need not wait let the loop run once in so many bytes, counted as the window counts them. What is sent between
 travels together: of 64 bytes each, these are as many messages as fit into a frame of 128 KiB.
+"""
+
+_OVER = GroupClosedError, EngineError
+"""
+What sending raises where the group is gone, by whatever. The reader hears of it as well, perhaps a little later, and
+what is left goes with it.
 """
 
 
@@ -187,7 +193,7 @@ class Sending:
 
     def _hand_over(self, frames: list[bytes]) -> int:
         """Send what can be sent at once, and return how many that were."""
-        with suppress(GroupClosedError, ConnectionLostError):  # of a loss the reader hears; what is left goes with it
+        with suppress(*_OVER):
             for place, frame in enumerate(frames):
                 if not self.group.mcast_nowait(frame):
                     return place
@@ -206,7 +212,7 @@ class Sending:
             self._give_credit()
 
     async def _send_many(self, frames: list[bytes]) -> None:
-        with anyio.CancelScope() as self._scope, suppress(GroupClosedError, ConnectionLostError):  # as above
+        with anyio.CancelScope() as self._scope, suppress(*_OVER):
             await self.group.mcast_many(frames)
 
     # -- What became of it
