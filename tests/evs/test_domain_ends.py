@@ -165,6 +165,22 @@ async def test_closing_while_the_endpoint_leaves_and_comes_back_is_an_end(monkey
                 await to_end(one)
 
 
+async def test_closing_while_the_endpoint_comes_back_leaves_a_connection_of_the_callers_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also in the very turn of the loop in which it is back."""
+    monkeypatch.setattr(_returns, "FIRST_PAUSE_SECONDS", 0)
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), cluster.node(1).connect() as connection:
+            for after in range(16):
+                async with evs.connect(connection=connection) as one:
+                    await together([one, two])
+                    deafen(one)
+                    await two.mcast_groups(["g"], b"what it misses")
+                    await turns(after)
+                await alone(two)
+
+
 @leaving_nothing
 async def test_closing_while_the_endpoint_cannot_leave_to_come_back_is_bounded() -> None:
     """The daemon stands still; readers come to the end, as closing says, and to no error."""
