@@ -17,6 +17,7 @@ from aiocpg import (
     Disconnected,
     EngineUnavailableError,
     Guarantee,
+    MembershipLostError,
     Reconnect,
     SlowConsumerError,
     evs,
@@ -110,6 +111,24 @@ async def test_large_message_goes_on_in_the_next_life() -> None:
             assert len((await read(two, Delivery)).data) == 3 * MB
 
 
+async def test_frame_that_waits_at_the_end_of_a_life_does_not_go_out_in_the_next() -> None:
+    """Also where both are in one turn of the loop, before the task has begun to send what waits."""
+    with MemoryCluster() as cluster:
+        policy = Reconnect(first_pause=0.001)
+        async with handles(cluster, 2) as (two,), evs.connect(cluster.node(1).url, reconnect=policy) as one:
+            await two.join("g")
+            await together([one, two])
+            cluster.node(1).congest()
+            out = await one.mcast_groups(["g"], b"out")
+            domain_of(one).sending.flush()
+            domain_of(one)._group._pump.on_lost(ConnectionLostError("gone"))
+            cluster.node(1).relieve()
+            await one.mcast_groups(["g"], b"next")
+            assert await data_until(two, b"next") == [b"next"]
+            with pytest.raises(ConnectionLostError):
+                await receipt(out)
+
+
 @leaving_nothing
 async def test_handle_that_is_opened_while_the_endpoint_is_away_knows_that() -> None:
     """It begins with the configuration that is over, and with what ended it; the next one follows when it is back."""
@@ -144,6 +163,22 @@ async def test_closing_while_the_endpoint_leaves_and_comes_back_is_an_end(monkey
                 await read_until(two, is_regular(2))
                 await alone(two)
                 await to_end(one)
+
+
+async def test_closing_while_the_endpoint_comes_back_leaves_a_connection_of_the_callers_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also in the very turn of the loop in which it is back."""
+    monkeypatch.setattr(_returns, "FIRST_PAUSE_SECONDS", 0)
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), cluster.node(1).connect() as connection:
+            for after in range(16):
+                async with evs.connect(connection=connection) as one:
+                    await together([one, two])
+                    deafen(one)
+                    await two.mcast_groups(["g"], b"what it misses")
+                    await turns(after)
+                await alone(two)
 
 
 @leaving_nothing
@@ -186,6 +221,29 @@ async def test_end_of_the_way_back_is_the_error_of_all() -> None:
             for later in (receipt(waiting), one.mcast_groups(["g"], b"late"), one.mcast_groups(["g"], bytes(3 * MB))):
                 with pytest.raises(EngineUnavailableError):
                     await later
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_end_of_the_group_is_told_as_such_where_who_sends_meets_it_first(*, waits: bool) -> None:
+    """There is still something to read before it: by a frame that is to go at once, or by one that waits."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 2) as (two,), evs.connect(cluster.node(1).url) as one:
+            await together([one, two])
+            if waits:
+                cluster.node(1).congest()
+                await one.mcast_groups(["g"], b"waits")
+                await turns()
+            cluster.node(1).stop()
+            for _ in range(10):
+                await two.mcast_groups(["g"], bytes(200_000))
+            await turns()
+            cluster.node(1).cont()
+            while not domain_of(one)._reading._is_busy:
+                await turns(1)
+            domain_of(one)._group._pump.on_lost(MembershipLostError(b"group", "LEAVE"))
+            await one.mcast_groups(["g"], b"lost")
+            with pytest.raises(MembershipLostError):
+                await to_end(one)
 
 
 @leaving_nothing

@@ -269,3 +269,12 @@ def test_at_the_end_everything_has_an_outcome(party: Party, outbox: Outbox) -> N
     outbox.end(ConnectionLostError("gone"))
     assert all(isinstance(ticket._error, ConnectionLostError) for ticket in tickets)
     assert (outbox.is_empty, outbox.under_way) == (True, 0)
+
+
+def test_what_was_given_up_and_could_not_be_said_any_more_is_known_too(party: Party, outbox: Outbox) -> None:
+    """Or closing would wait until nobody has to forget it, for as long as it may."""
+    pieces = large(outbox, 900)
+    fill(party, outbox)
+    outbox.withdraw(pieces)
+    outbox.end(ConnectionLostError("gone"))
+    assert (outbox.is_empty, outbox.under_way) == (True, 0)

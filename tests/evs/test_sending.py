@@ -12,7 +12,7 @@ from aiocpg.evs import Evs
 from aiocpg.evs._sending import FAIR_BYTES
 from aiocpg.testing import MemoryCluster
 from support.evs import data_until, domain_of, handles, receipt
-from support.running import PATIENCE, turns
+from support.running import PATIENCE, turns, until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +67,30 @@ async def test_order_of_the_calls_is_kept_where_the_group_takes_nothing_for_a_wh
                 cluster.node(1).relieve()
             await one.mcast_groups(["g"], b"last")
             assert await data_until(two, b"last") == [*(b"%d" % number for number in range(100)), b"last"]
+
+
+async def test_acknowledgement_that_cannot_go_out_does_not_keep_the_loop_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is overdue as long as the group takes nothing, and no timer is set for that; it goes when it can."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, 2) as (one, two):
+            cluster.node(1).congest()
+            await one.mcast_groups(["g"], b"waits")
+            await until(lambda: domain_of(one).sending.is_held_up)
+            ticket = await two.mcast_groups(["g"], b"safe", guarantee=Guarantee.SAFE)
+            await turns(20)
+            looks = 0
+            look = domain_of(one)._go_on
+
+            def count() -> None:
+                nonlocal looks
+                looks += 1
+                look()
+
+            monkeypatch.setattr(domain_of(one), "_go_on", count)
+            await turns(50)
+            assert looks < 10
+            cluster.node(1).relieve()
+            await receipt(ticket)
 
 
 async def test_message_that_need_not_wait_overtakes_none_that_does() -> None:

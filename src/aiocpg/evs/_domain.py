@@ -84,6 +84,8 @@ class Domain:
         self._leaving: Task | None = None
         self._left = anyio.Event()
         self._coming_back: Task | None = None
+        self._joined_again = anyio.Event()
+        self._joined_again.set()
         self._reading = Reading(group, port, self)
 
     @property
@@ -187,7 +189,8 @@ class Domain:
         self.sending.go_on(whole)
         if endpoint.disagreeing is not None:
             self._warn_of(endpoint.disagreeing)
-        self._set_timer(endpoint.deadline)
+        # What is owed and cannot be said is said when it can: with a time for that the timer would spin till then.
+        self._set_timer(endpoint.look_at if self.sending.is_held_up else endpoint.deadline)
         if endpoint.must_return and not endpoint.is_closed and self._leaving is None:
             self._leave_to_return(endpoint.must_return)
 
@@ -263,6 +266,7 @@ class Domain:
         self._leaving = None
         self._is_deaf = False
         await anyio.sleep(self._returns.pause(self._port.time()))
+        self._joined_again = anyio.Event()
         try:
             self._group = self.sending.group = await self._connection.join(self._group.name)
         except ConnectionClosedError:
@@ -270,8 +274,11 @@ class Domain:
         except CPGError as error:
             self.fail(error)
         else:
-            self._reading = Reading(self._group, self._port, self)
-            self._reading.begin()
+            if not self.is_over:  # in the turn in which it came back, for which a cancellation is too late on trio
+                self._reading = Reading(self._group, self._port, self)
+                self._reading.begin()
+        finally:
+            self._joined_again.set()
 
     # -- The end
 
@@ -295,6 +302,7 @@ class Domain:
         """Leave the domain without waiting for anybody: others see the endpoint go, perhaps with PROCDOWN."""
         self.abandon()
         with anyio.CancelScope(shield=True) as scope:
+            await self._joined_again.wait()  # coming back is cancelled, but may have brought another group by now
             scope.cancel()
             await self._group.leave()  # cancelled at once, which closes hard
 

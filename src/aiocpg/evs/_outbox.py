@@ -234,6 +234,7 @@ class Outbox:
             _fail(_Sent(self._packer.take()).tickets, error)
         _fail([pieces.ticket for pieces in self._large], error)
         self._large.clear()
+        self._aborted.clear()
         self._under_way = self._lent = self.credit = 0
 
     def _lose(self, seq: int, error: CPGError) -> None:

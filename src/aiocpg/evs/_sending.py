@@ -16,7 +16,7 @@ import anyio.lowlevel
 from aiocpg import Group
 from aiocpg._events import Guarantee
 from aiocpg._loop import LoopPort
-from aiocpg.errors import ConnectionLostError, CPGError, GroupClosedError
+from aiocpg.errors import CPGError, EngineError, GroupClosedError
 from aiocpg.evs._endpoint import Endpoint
 from aiocpg.evs._options import Options
 from aiocpg.evs._outbox import Outbox
@@ -30,6 +30,12 @@ FAIR_BYTES = 224 * 1024
 """
 Sends that need not wait let the loop run once in so many bytes, counted as the window counts them. What is sent between
 travels together: of 64 bytes each, these are as many messages as fit into a frame of 128 KiB.
+"""
+
+_OVER = GroupClosedError, EngineError
+"""
+What sending raises where the group is gone, by whatever. The reader hears of it as well, perhaps a little later, and
+what is left goes with it.
 """
 
 
@@ -75,6 +81,7 @@ class Sending:
         self._is_over = False
         self._is_woken = False
         self._waiting: list[bytes] = []
+        self._said_by: Endpoint | None = None  # whose frames these are
         self._work = anyio.Event()
         self._scope: anyio.CancelScope | None = None
         self._task = port.spawn(self._send_waiting, "evs sender", crashed)
@@ -145,6 +152,11 @@ class Sending:
 
     # -- Handing out frames
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the group takes nothing at the moment; what is to be said then goes out behind what waits."""
+        return bool(self._waiting)
+
     def wake(self) -> None:
         """There is something to send: at the end of this turn."""
         if not self._is_woken:
@@ -176,11 +188,12 @@ class Sending:
         endpoint.speak(self._port.time())
         frames = endpoint.speaker.frames[:]
         endpoint.speaker.frames.clear()
+        self._said_by = endpoint
         return frames
 
     def _hand_over(self, frames: list[bytes]) -> int:
         """Send what can be sent at once, and return how many that were."""
-        with suppress(GroupClosedError, ConnectionLostError):  # of a loss the reader hears; what is left goes with it
+        with suppress(*_OVER):
             for place, frame in enumerate(frames):
                 if not self.group.mcast_nowait(frame):
                     return place
@@ -192,11 +205,15 @@ class Sending:
             await self._work.wait()
             self._work = anyio.Event()
             while frames := self._waiting:
-                # What is left of a life that has ended is not sent in the next. Of a loss the reader hears.
-                with anyio.CancelScope() as self._scope, suppress(GroupClosedError, ConnectionLostError):
-                    await self.group.mcast_many(frames)
+                # What is left of a life that has ended, by now or meanwhile, is not sent in the next.
+                if self._said_by is self.endpoint:
+                    await self._send_many(frames)
                 self._waiting = self._collect()
             self._give_credit()
+
+    async def _send_many(self, frames: list[bytes]) -> None:
+        with anyio.CancelScope() as self._scope, suppress(*_OVER):
+            await self.group.mcast_many(frames)
 
     # -- What became of it
 

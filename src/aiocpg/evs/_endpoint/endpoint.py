@@ -377,10 +377,18 @@ class Endpoint:
     @property
     def deadline(self) -> float | None:
         """When ``speak`` and ``look`` are to be called at the latest, if nothing comes before."""
-        deadlines = [self._stall.deadline, self._echo.deadline]
         if self._views is not None and self._owes_ack(self._views.current):
-            deadlines.append(self._pace.due_at)
-        return min((one for one in deadlines if one is not None), default=None)
+            return _first(self._pace.due_at, self.look_at)
+        return self.look_at
+
+    @property
+    def look_at(self) -> float | None:
+        """The same for ``look`` alone, where nothing can be sent at the moment."""
+        return _first(self._stall.deadline, self._echo.deadline)
+
+
+def _first(*deadlines: float | None) -> float | None:
+    return min((one for one in deadlines if one is not None), default=None)
 
 
 def _kind(body: Body) -> str:
