@@ -33,6 +33,10 @@ class Excused:
             if stay.life.end.is_failure and stay.following is None
         }
 
+    def has_been(self, member: Address, signature: Signature) -> bool:
+        """Whether it has been in this configuration."""
+        return (member, signature) in self._been
+
     def is_excused(self, member: Address, signature: Signature) -> bool:
         """Whether it need not have what was delivered to others in this configuration."""
         if member in self._strangers or (member, signature[0]) in self._last:

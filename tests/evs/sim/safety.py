@@ -38,7 +38,8 @@ def _check_regular(stay: Stay, places: Places, excused: Excused, *, loses_joins:
         for member in stay.configuration.members:
             if excused.is_excused(member, stay.signature):
                 continue
-            if loses_joins and member == got.sender and _is_elsewhere(stay, places.get((member, got.message))):
+            has_been = loses_joins and member == got.sender and excused.has_been(member, stay.signature)
+            if has_been and _is_elsewhere(stay, places.get((member, got.message))):
                 elsewhere.add(got.message)
                 continue
             _demand("S1", stay, got, member, places)
