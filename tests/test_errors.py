@@ -43,7 +43,7 @@ SAMPLES: list[tuple[CPGError, list[str]]] = [
     (ConnectionClosedError(), ["connection, or the handle", "closed by this side"]),
     (TooManyGroupsError(51, 50), ["51 groups", "50", "several calls"]),
     (NotJoinedError("c"), ["'c' is not joined", "as often as it was joined"]),
-    (NotJoinedError("c", ("a", "b")), ["'c' is not joined", "a, b before it were left"]),
+    (NotJoinedError("c", ("a", "b")), ["'c' is not joined", "before it, this call left 'a', 'b'"]),
     (BusyError("events()"), ["another task", "events()"]),
     (ForkedError(), ["fork()", "connect anew"]),
     (EngineUnavailableError("corosync is down", "start it", True), ["corosync is down: start it"]),

@@ -178,7 +178,8 @@ class NotJoinedError(UsageError):
         self.removed = removed
 
     def __str__(self) -> str:
-        before = f"; {', '.join(map(str, self.removed))} before it were left" if self.removed else ""
+        left = ", ".join(repr(str(group)) for group in self.removed)
+        before = f"; before it, this call left {left}" if left else ""
         return f"{str(self.group)!r} is not joined here, or was left as often as it was joined{before}"
 
 
