@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocpg import Buffer, MessageTooBigError
+from aiocpg import Buffer, Guarantee, MessageTooBigError
 from aiocpg._payload import all_checked, joined
 
 MAKERS: list[Callable[[bytes], Buffer]] = [bytes, bytearray, memoryview]
@@ -79,6 +79,22 @@ def test_other_types_are_refused_wherever_they_stand(wrong: object) -> None:
         joined((b"a", wrong), 10)  # type: ignore[arg-type] # likewise
     with pytest.raises(TypeError, match=f"not {type(wrong).__name__}"):
         all_checked([b"a", wrong], 10)  # type: ignore[list-item] # likewise
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cure"),
+    [
+        ("text", r"text\.encode\(\)"),
+        ([b"a", b"b"], "join it"),
+        ((b"a", b"b"), "join it"),
+        (Guarantee.SAFE, "name it, as in guarantee="),
+        (array("B", b"x"), "memoryview"),
+    ],
+)
+def test_refusal_of_another_type_says_what_helps(wrong: object, cure: str) -> None:
+    """A list cannot be wrapped, and a guarantee that was given by its place is no part of the message."""
+    with pytest.raises(TypeError, match=cure):
+        joined((b"a", wrong), 10)  # type: ignore[arg-type] # that is what is tested
 
 
 @pytest.mark.parametrize("one", [b"one", bytearray(b"one"), memoryview(b"one"), "one"])

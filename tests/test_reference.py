@@ -204,12 +204,47 @@ EVS_H = [
 ]
 """What ``corosync/evs.h`` declared, in the last release that had it: functions, then the two callbacks."""
 
+OWN_TESTS = [
+    "test_initialize_",
+    "test_finalize_",
+    "test_fd_",
+    "test_dispatch_",
+    "test_context_",
+    "test_join_",
+    "test_leave_",
+    "test_mcast_joined_",
+    "test_mcast_groups_",
+    "test_membership_get_",
+    "test_configurations_",
+]
+"""How the tests begin that are about one function, or about the callback of configurations."""
+
 
 def test_table_of_the_old_interface_has_every_function_once() -> None:
     """Who comes from ``corosync/evs.h`` finds each call, what is the same and what is not."""
     table = rows("evs.md", "The old interface")
     assert [row[0].strip("`") for row in table] == EVS_H
     assert all(row[3] for row in table), "a row does not say what differs"
+
+
+def test_table_of_the_old_interface_names_the_tests_of_each_function() -> None:
+    """What a row says is shown by tests, all of which are there; none that begins as a function does is left out."""
+    named = {row[0].strip("`"): re.findall(r"`(\w+)`", row[4]) for row in rows("evs.md", "The old interface")}
+    tests = _functions(ROOT / "tests" / "evs" / "test_handle.py")
+    for function, names in named.items():
+        assert len(names) == len(set(names)) > 0, f"{function} has no test, or one twice"
+        assert set(names) <= tests, f"{function} names a test that is not there"
+    told = {name for names in named.values() for name in names}
+    own = {name for name in tests if name.startswith(tuple(OWN_TESTS))}
+    assert len(own) > len(EVS_H)
+    assert own <= told, "the table does not name a test of one of its functions"
+
+
+def _functions(path: Path) -> set[str]:
+    found = [
+        node for node in ast.parse(path.read_text()).body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    return {node.name for node in found if node.name.startswith("test_")}
 
 
 def test_table_of_the_old_interface_names_what_exists() -> None:

@@ -53,7 +53,9 @@ class LagWatch:
         if late > LAG_SECONDS:
             self.lags += 1
             log.warning(
-                "the event loop stood still for %.1f s: something blocks it, and corosync buffers meanwhile", late
+                "the event loop stood still for %.1f s: something blocks it or stopped the process, and the "
+                "engine buffers meanwhile",
+                late,
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aiocpg._events import Buffer
+from aiocpg._events import Buffer, Guarantee
 from aiocpg.errors import MessageTooBigError
 
 
@@ -53,8 +53,18 @@ def _size(buffer: Buffer) -> int:
         return buffer.nbytes
     if isinstance(buffer, (bytes, bytearray)):
         return len(buffer)
-    cure = "encode it, as in text.encode()" if isinstance(buffer, str) else "wrap it, as in memoryview(it)"
-    raise TypeError(f"a message is made of bytes, bytearray or memoryview, not {type(buffer).__name__}: {cure}")
+    kind = type(buffer).__name__
+    raise TypeError(f"a message is made of bytes, bytearray or memoryview, not {kind}: {_cure(buffer)}")
+
+
+def _cure(buffer: object) -> str:
+    if isinstance(buffer, str):
+        return "encode it, as in text.encode()"
+    if isinstance(buffer, (list, tuple)):
+        return "join it, as in b''.join(pieces)"
+    if isinstance(buffer, Guarantee):
+        return "name it, as in guarantee=Guarantee.SAFE"
+    return "wrap it, as in memoryview(it)"
 
 
 def _contiguous(buffer: Buffer) -> Buffer:

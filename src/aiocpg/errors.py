@@ -178,7 +178,8 @@ class NotJoinedError(UsageError):
         self.removed = removed
 
     def __str__(self) -> str:
-        before = f"; {', '.join(map(str, self.removed))} before it were left" if self.removed else ""
+        left = ", ".join(repr(str(group)) for group in self.removed)
+        before = f"; before it, this call left {left}" if left else ""
         return f"{str(self.group)!r} is not joined here, or was left as often as it was joined{before}"
 
 
@@ -187,7 +188,7 @@ class BusyError(UsageError, RuntimeError):
     Two tasks read one iterator at once.
 
     Attributes:
-        what: The iterator.
+        what: The iterator; of a handle of :mod:`aiocpg.evs`, which has one, the domain.
     """
 
     def __init__(self, what: str) -> None:
@@ -195,7 +196,8 @@ class BusyError(UsageError, RuntimeError):
         self.what = what
 
     def __str__(self) -> str:
-        return f"another task is reading {self.what}; give each task an iterator of its own"
+        own = "a handle" if self.what.startswith("the domain ") else "an iterator"
+        return f"another task is reading {self.what}; give each task {own} of its own"
 
 
 class ForkedError(UsageError):

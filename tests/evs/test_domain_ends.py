@@ -585,7 +585,7 @@ async def test_second_reader_of_one_stream_is_refused() -> None:
         async with handles(cluster, 1) as (one,), anyio.create_task_group() as tasks:
             tasks.start_soon(one.events().receive_batch)
             await turns()
-            with pytest.raises(BusyError):
+            with pytest.raises(BusyError, match="a handle of its own"):
                 await anext(one.events())
             await one.join("g")
             await one.mcast_joined(b"ends the first")

@@ -20,7 +20,7 @@ from aiocpg import (
 )
 from aiocpg.evs import Delivery, Evs, EvsGroup, RegularConfiguration, TransitionalConfiguration
 from aiocpg.evs._domain import MAX_MESSAGE_SIZE
-from aiocpg.testing import MemoryCluster
+from aiocpg.testing import CorosyncCluster, MemoryCluster
 from support.evs import (
     SOON,
     configurations,
@@ -123,6 +123,70 @@ async def test_context_is_whatever_was_put_there() -> None:
             assert one.context == (1, 2)
             one.context = "another"
             assert one.context == "another"
+
+
+# -- evs_fd_get, evs_dispatch
+
+
+async def test_fd_is_watched_by_the_loop_whether_anybody_reads_or_not() -> None:
+    """Who does not read is no laggard, and the old one was: what comes is acknowledged, and waits in the buffer."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, 2) as (one, two):
+            await two.join("g")
+            with anyio.fail_after(PATIENCE):
+                receipt = await (await one.mcast_groups(["g"], b"safe", guarantee=SAFE)).delivered()
+            assert receipt.configuration.members == (one.me, two.me)
+            assert payloads(await unread(two)) == [b"safe"]
+
+
+async def test_fd_wakes_who_waits() -> None:
+    """As ``poll`` did: a reader that came first is handed what comes."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, 2) as (one, two), anyio.create_task_group() as tasks:
+            await two.join("g")
+            got: list[Delivery] = []
+
+            async def wait() -> None:
+                got.append(await read(two, Delivery))
+
+            tasks.start_soon(wait)
+            await turns(20)
+            assert got == []
+            await one.mcast_groups(["g"], b"wake")
+        assert payloads(got) == [b"wake"]
+
+
+async def test_dispatch_of_one_and_of_all() -> None:
+    """``CS_DISPATCH_ONE`` is ``anext``, ``CS_DISPATCH_ALL`` a batch; both go on where the other ended."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1) as (one,):
+            await one.join("g")
+            for number in b"1234":
+                ticket = await one.mcast_joined(bytes([number]))
+            await ticket.delivered()
+            first = await anext(one.events())
+            rest = await one.events().receive_batch()
+            assert payloads([first]) == [b"1"]
+            assert payloads(rest) == [b"2", b"3", b"4"]
+
+
+async def test_dispatch_blocking_goes_on_to_finalize() -> None:
+    """``CS_DISPATCH_BLOCKING`` is ``async for``, and ends when another task closes the handle."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1) as (one,), anyio.create_task_group() as tasks:
+            got: list[object] = []
+
+            async def dispatch() -> None:
+                got.extend([event async for event in one])
+                got.append("end")
+
+            tasks.start_soon(dispatch)
+            await one.join("g")
+            await (await one.mcast_joined(b"x")).delivered()
+            await one.aclose()
+        assert isinstance(got[0], Delivery)
+        assert isinstance(got[-2], TransitionalConfiguration)
+        assert got[-1] == "end"
 
 
 # -- evs_join, evs_leave
@@ -377,6 +441,24 @@ async def test_membership_get_is_whole_and_of_the_configuration_handed_out_last(
             assert (now.nodes, now.members) == ((2,), (two.me,))
             assert now.ring_id.seq > membership.ring_id.seq
             assert now.ring_id.nodeid == 2
+
+
+async def test_membership_get_is_by_node_and_of_the_ring_that_corosync_has(cluster: CorosyncCluster) -> None:
+    """On real daemons: nodes without endpoints too, the ring's real id, and who comes on such a node is no new node."""
+    async with (
+        cluster.node(2).connect() as connection,
+        cluster.node(3).connect() as another,
+        evs.connect(connection=connection) as two,
+    ):
+        membership = two.membership_get()
+        ring = connection.health.ring
+        assert ring is not None
+        assert (membership.nodeid, membership.nodes, membership.members) == (2, (1, 2, 3), (two.me,))
+        assert (membership.nodes, membership.ring_id) == (ring.nodes, ring.ring_id)
+        async with evs.connect(connection=another) as three:
+            joined = (await read_until(two, is_regular(2, 3)))[-1]
+            assert isinstance(joined, RegularConfiguration)
+            assert (joined.joined, joined.nodes_joined, joined.ring_id) == ((three.me,), (), ring.ring_id)
 
 
 async def test_configurations_come_in_pairs_as_nodes_part_and_meet() -> None:

@@ -58,3 +58,10 @@ def test_options_are_the_same_where_each_is() -> None:
         replace(GOOD, daemon_uid=0),
     ):
         assert other != GOOD
+
+
+def test_what_differs_is_told_by_its_name_and_nothing_else_is() -> None:
+    """The names are those of ``connect``, wherever the value is kept."""
+    asked = replace(GOOD, window=7, settings=Settings(evict_after=3))
+    assert GOOD.differences(asked) == "window=1048576 and not 7, evict_after=None and not 3"
+    assert GOOD.differences(GOOD) == ""

@@ -56,7 +56,7 @@ async def test_handles_of_one_connection_share_an_endpoint() -> None:
 async def test_other_options_are_refused(local_directory: Path) -> None:
     """They belong to the endpoint; a handle's own are its own."""
     async with evs.connect("local://options", window=1000):
-        with pytest.raises(UsageError, match="other options"):
+        with pytest.raises(UsageError, match=r"domain b'default' with other options, window=1000 and not 4194304: its"):
             await evs.connect("local://options")
         with pytest.raises(UsageError, match="other options"):
             await evs.connect("local://options", window=1000, stall_timeout=7)

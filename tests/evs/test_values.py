@@ -84,6 +84,14 @@ def test_nuls_at_the_end_make_no_other_group() -> None:
     assert EvsGroup(b"key") != EvsGroup(b"\0key")
 
 
+def test_group_is_equal_to_no_text_and_no_bytes() -> None:
+    """The reference says how to ask; equal to both, it would have to hash as both."""
+    told: tuple[object, ...] = (EvsGroup("orders"),)
+    assert EvsGroup("orders") in told
+    assert "orders" not in told
+    assert b"orders" not in told
+
+
 @pytest.mark.parametrize("key", ["", b"", b"k" * 33, "ü" * 17, 7, None, bytearray(b"key"), EvsGroup(b"key")])
 def test_key_that_cannot_be_is_refused(key: Any) -> None:
     """Empty, too long, or of another type."""

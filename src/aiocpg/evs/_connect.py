@@ -108,14 +108,16 @@ def connect(  # noqa: PLR0913 - each is a name that somebody types, and most are
         TooManyGroupsError: The groups are more than 50.
         ValueError: An option is out of its range.
         UsageError: ``url`` and ``connection`` are both given, or this process's endpoint has other options.
-        AlreadyJoinedError: This process has an endpoint in the domain in another event loop, or by another URL or
+        AlreadyJoinedError: This process has an endpoint in the domain on this node, in another event loop or by another
             connection.
         EngineUnavailableError: With the reason and the cure.
 
     Example::
 
-        async with aiocpg.evs.connect(domain="shop", groups=["orders"]) as evs:
-            async for event in evs:
+        from aiocpg import evs
+
+        async with evs.connect(domain="shop", groups=["orders"]) as handle:
+            async for event in handle:
                 ...
     """
     group = PREFIX + _domain_name(domain)

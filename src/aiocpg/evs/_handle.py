@@ -222,8 +222,8 @@ class Evs:
         The process's last waits for the outcome of all that was sent, leaves, and closes a connection of its own, all
         within ``close_timeout`` seconds, or a tenth of a second more where the connection hangs; what is out then has
         the fate ``ConnectionClosedError``. Its readers get what is delivered until then: all that this endpoint has
-        acknowledged, and as the last event the :class:`TransitionalConfiguration` of itself alone. Repeating does
-        nothing. Cancelling cuts it short.
+        acknowledged, and at the end the :class:`TransitionalConfiguration` of itself alone, with what was held then.
+        Repeating does nothing. Cancelling cuts it short.
         """
         if self._is_closed or self._domain.place.is_in_child():
             return

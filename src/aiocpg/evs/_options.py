@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from aiocpg import Reconnect
 from aiocpg.evs._endpoint import Settings
@@ -43,6 +43,17 @@ class Options:
                     f"evict_after ({settings.evict_after:g} s) is less than stall_timeout "
                     f"({settings.stall_timeout:g} s): a member cannot be evicted before it counts as stalled"
                 )
+
+    def differences(self, asked: Options) -> str:
+        """What is other here than asked for, each by its name in :func:`aiocpg.evs.connect`."""
+        here, there = _by_name(self), _by_name(asked)
+        return ", ".join(f"{name}={here[name]!r} and not {there[name]!r}" for name in here if here[name] != there[name])
+
+
+def _by_name(options: Options) -> dict[str, object]:
+    """All options in one, those of the state machine among them."""
+    own = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "settings"}
+    return own | {field.name: getattr(options.settings, field.name) for field in fields(options.settings)}
 
 
 def _check_bytes(name: str, value: object, least: int) -> None:

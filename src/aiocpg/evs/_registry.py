@@ -11,7 +11,7 @@ import anyio
 from aiocpg._loop import current_port
 from aiocpg._place import Place
 from aiocpg.errors import AlreadyJoinedError, UsageError
-from aiocpg.evs._domain import Domain
+from aiocpg.evs._domain import PREFIX, Domain
 from aiocpg.evs._options import Options
 from aiocpg.evs._readers import Reader
 
@@ -122,6 +122,6 @@ def _check(domain: Domain, group: bytes, options: Options) -> None:
         raise AlreadyJoinedError(group)
     if domain.options != options:
         raise UsageError(
-            f"this process has an endpoint in {group!r} with other options, {domain.options}: "
-            "all handles of a domain share one, so give them the same"
+            f"this process is in the domain {group.removeprefix(PREFIX)!r} with other options, "
+            f"{domain.options.differences(options)}: its handles share one endpoint, so give all of them the same"
         )
