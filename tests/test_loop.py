@@ -354,6 +354,29 @@ def test_end_of_the_loop_is_told(anyio_backend: Backend) -> None:
     assert ends == ["well", "badly"]
 
 
+def test_end_of_the_loop_is_not_disturbed_by_what_is_asked_for_then(anyio_backend: Backend) -> None:
+    """Callbacks that go on and on, a timer, a task: that does not happen any more."""
+    errors: list[BaseException] = []
+    kept: list[LoopEnd] = []
+
+    async def main() -> None:
+        port = current_port()
+
+        def again() -> None:
+            port.call_soon(again, errors.append)
+
+        def end() -> None:
+            port.call_later(0, again, errors.append)
+            port.spawn(anyio.sleep_forever, "too late", errors.append)
+
+        again()
+        kept.append(LoopEnd(end))
+        await turns()
+
+    run_in(anyio_backend, main)
+    assert errors == []
+
+
 def test_end_of_the_loop_is_not_told_when_it_was_called_off(anyio_backend: Backend) -> None:
     """Calling it off again, or after the end, does nothing."""
     ends: list[str] = []

@@ -51,7 +51,7 @@ class Task(ABC):
 
 
 class LoopPort(ABC):
-    """What the library needs of a running event loop."""
+    """What the library needs of a running event loop. What is asked for while it ends may not happen any more."""
 
     @abstractmethod
     def is_here(self) -> bool:
@@ -244,7 +244,9 @@ class _TrioTask(Timer, Task):
         self._scope = trio.CancelScope()
         self._run = run
         self._crashed = crashed
-        trio.lowlevel.spawn_system_task(self._main, name=name)
+        # At the end of the run, when the other system tasks are gone, it takes no more, and callbacks still come.
+        with suppress(RuntimeError):
+            trio.lowlevel.spawn_system_task(self._main, name=name)
 
     async def _main(self) -> None:
         with self._scope:
@@ -312,6 +314,7 @@ class TrioPort(LoopPort):
         import trio  # noqa: PLC0415 - see _TrioTask
 
         self._token = token
+        self._run_finished = trio.RunFinishedError
         self._in_trio_run = trio.lowlevel.in_trio_run
         self._current_token = trio.lowlevel.current_trio_token
 
@@ -326,7 +329,8 @@ class TrioPort(LoopPort):
         return _TrioWatch(fd, _running(on_readable, crashed), _running(on_writable, crashed), crashed)
 
     def call_soon(self, callback: Callback, crashed: Crashed) -> None:
-        self._token.run_sync_soon(_running(callback, crashed))
+        with suppress(self._run_finished):  # there is no next turn
+            self._token.run_sync_soon(_running(callback, crashed))
 
     def call_later(self, delay: float, callback: Callback, crashed: Crashed) -> Timer:
         import trio  # noqa: PLC0415 - see _TrioTask

@@ -128,6 +128,20 @@ async def test_error_of_who_is_told_goes_to_him_and_he_ends_it() -> None:
             assert taker.messages == [b"one"]
 
 
+async def test_interrupt_is_told_too_and_passed_on() -> None:
+    """Or who is told would wait for ever, since nothing is read any more."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with MemoryCluster() as cluster:
+        async with read(cluster) as (group, taker, reading):
+            taker.then = interrupt
+            with pytest.raises(KeyboardInterrupt):
+                reading._tap._inbox.put([Message(group.name, group.me, b"one", 1, group.view)], 1)
+            assert taker.told[-1] == "KeyboardInterrupt"
+
+
 async def test_lost_events_are_told_and_reading_goes_on() -> None:
     """As where the loop has stood still."""
     with MemoryCluster() as cluster:

@@ -125,6 +125,7 @@ class Group:
             GroupClosedError: This side has left the group or is leaving it.
             ConnectionLostError: The engine went away; whether the message was sent is unknown.
             MembershipLostError: The group saw this member go.
+            EngineUnavailableError: With ``reconnect``: there is no way back.
         """
         return self._pump.sender.send_now(joined(buffers, self.max_message_size))
 

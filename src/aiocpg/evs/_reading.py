@@ -70,8 +70,10 @@ class Reading:
         self._is_busy = True
         try:
             self._read_part()
-        except Exception as error:  # noqa: BLE001 - who is told has to end what it does
+        except BaseException as error:  # who is told has to end what it does, for nothing is read any more
             self._taker.on_crash(error)
+            if not isinstance(error, Exception):
+                raise
             return
         self._is_busy = bool(self._parts) or self._tap.has_something
         if self._is_busy:

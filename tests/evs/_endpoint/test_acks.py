@@ -44,6 +44,15 @@ def test_interval_counts_from_the_one_before() -> None:
     assert pace.due_at == pytest.approx(5.1)
 
 
+def test_first_one_does_not_wait_for_the_interval() -> None:
+    """Even where there is never to be a second one."""
+    pace = AckPace(float("inf"), BULK)
+    pace.owe(10, 0)
+    assert pace.due_at <= 0.0
+    pace.say(1, 5.0)
+    assert pace.due_at == float("inf")
+
+
 def test_one_of_many_waits_for_more_or_for_its_time(pace: AckPace) -> None:
     """Many are large frames of one sender that does not wait for them."""
     pace.owe(400, 2)

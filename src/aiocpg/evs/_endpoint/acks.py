@@ -48,7 +48,7 @@ class AckPace:
     def __init__(self, interval: float, bulk: Bulk) -> None:
         self._interval = interval
         self._bulk = bulk
-        self._said_at = float("-inf")
+        self._earliest = float("-inf")
         self._waits_from: float | None = None
         self._size = 0
         self._is_all_bulk = True
@@ -77,7 +77,7 @@ class AckPace:
     def say(self, seq: int, now: float) -> None:
         """It goes out in a frame for that alone."""
         self.seq = seq
-        self._said_at = now
+        self._earliest = now + self._interval
 
     def look(self, now: float) -> None:
         """This is the time; what is owed now counts from here at the latest."""
@@ -87,7 +87,6 @@ class AckPace:
     @property
     def due_at(self) -> float:
         """When a bare acknowledgement of what is owed may go out; in the past where that is now."""
-        earliest = self._said_at + self._interval
         if not self._is_all_bulk or self._size >= self._bulk.size or self._waits_from is None:
-            return earliest
-        return max(earliest, self._waits_from + self._bulk.seconds)
+            return self._earliest
+        return max(self._earliest, self._waits_from + self._bulk.seconds)
