@@ -201,6 +201,29 @@ async def test_soon_is_the_next_turn_and_not_this_one() -> None:
     assert called == [0, 1, 2, ValueError]
 
 
+async def test_signal_wakes_who_waits_for_it() -> None:
+    """Also who comes later; repeating it does nothing, and it may be set where the wait was cancelled."""
+    signal, other = current_port().signal(), current_port().signal()
+    woken: list[str] = []
+
+    async def wait() -> None:
+        await signal.wait()
+        woken.append("woken")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await turns()
+        assert woken == []
+        signal.set()
+        signal.set()
+    await signal.wait()
+    assert woken == ["woken"]
+    with anyio.move_on_after(0.01) as scope:
+        await other.wait()
+    assert scope.cancelled_caught
+    other.set()
+
+
 async def test_timer_that_is_cancelled_when_it_is_due_does_not_call() -> None:
     """Not even where both were due before the loop could go round."""
     called: list[str] = []

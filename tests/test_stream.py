@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from aiocpg import BusyError, ConnectionLostError, ForkedError, Stream, UsageError
+from aiocpg import BusyError, ConnectionLostError, ForkedError, Stream, UsageError, _stream
 from aiocpg._state.inbox import Inbox
 from aiocpg._stream import Tap
 from support.running import Ticker, turns
@@ -122,8 +122,10 @@ async def test_cancelled_reader_that_need_not_wait_takes_nothing_at_its_yield() 
     assert await anext(source.stream) == len(got)
 
 
-async def test_reader_that_never_waits_leaves_others_a_turn() -> None:
+async def test_reader_that_never_waits_leaves_others_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full buffer must not stop the world."""
+    monkeypatch.setattr(_stream, "FAIR_SECONDS", 0)
+    monkeypatch.setattr(_stream, "KEEPING_UP", 1 << 30)
     source = Source()
     source.put(*range(6400))
     ticker = Ticker()
@@ -135,8 +137,40 @@ async def test_reader_that_never_waits_leaves_others_a_turn() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_reader_of_batches_leaves_others_a_turn_too() -> None:
+async def test_reader_that_is_quick_reads_for_a_moment_before_it_leaves_others_a_turn() -> None:
+    """Or it would be slower than what comes."""
+    source = Source()
+    source.put(*range(100_000))
+    ticker = Ticker()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ticker.run)
+        for _ in range(100_000):
+            await anext(source.stream)
+        assert 3 <= ticker.count < 100_000 / 64 / 2
+        tasks.cancel_scope.cancel()
+
+
+async def test_reader_that_is_slow_keeps_up_with_what_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much as in each turn of the loop, and a little more, until nothing much is left."""
+    monkeypatch.setattr(_stream, "FAIR_SECONDS", 0)
+    source = Source()
+    source.put(*range(6400))
+    ticker = Ticker()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ticker.run)
+        for _ in range(6400 - 1024):
+            await anext(source.stream)
+        many = ticker.count
+        assert 14 <= many <= 22
+        for _ in range(1024):
+            await anext(source.stream)
+        assert ticker.count - many >= 14
+        tasks.cancel_scope.cancel()
+
+
+async def test_reader_of_batches_leaves_others_a_turn_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed that is always a step ahead is no reason not to."""
+    monkeypatch.setattr(_stream, "FAIR_SECONDS", 0)
     source = Source()
     ticker = Ticker()
     async with anyio.create_task_group() as tasks:

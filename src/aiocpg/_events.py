@@ -157,9 +157,12 @@ class View:
         return tuple(member for member in self.members if member not in self.joined)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One delivery, the same for every member of the ring, in the same place of the order."""
+class Message(NamedTuple):
+    """
+    One delivery, the same for every member of the ring, in the same place of the order.
+
+    A tuple, because one is made for each message that comes, and everything else takes several times as long.
+    """
 
     group: bytes
     sender: Address

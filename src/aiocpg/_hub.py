@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from aiocpg._events import Disconnected
 from aiocpg._opening import caller
-from aiocpg._state.inbox import Inbox, cost
+from aiocpg._state.inbox import Inbox, cost_of
 from aiocpg._stream import Stream
 from aiocpg.errors import CPGError
 
@@ -71,7 +71,7 @@ class Hub(Generic[T]):
         for inbox, (kinds, _, _) in list(self._readers.items()):
             if kinds not in chosen:
                 wanted = _of(kinds, events)
-                chosen[kinds] = wanted, sum(map(cost, wanted))
+                chosen[kinds] = wanted, cost_of(wanted)
             inbox.put(*chosen[kinds])
 
     def publish_gap(self, gap: T) -> None:
@@ -120,7 +120,7 @@ class _Backlog(Generic[T]):
         self._counts: dict[type[Any], int] = {}
 
     def keep(self, events: Sequence[T]) -> None:
-        self._bytes += sum(map(cost, events))
+        self._bytes += cost_of(events)
         fits = self._bytes <= self.limit or (self.limit > 0 and len(self.events) + len(events) == 1)
         if fits and not self._counts:
             self.events.extend(events)

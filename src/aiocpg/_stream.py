@@ -4,19 +4,30 @@ Asynchronous iterators over an inbox: waiting, fairness and the rule of one read
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
-import anyio
 import anyio.lowlevel
 
+from aiocpg._loop import Signal, current_port
 from aiocpg._state.inbox import Inbox
 from aiocpg.errors import BusyError, ForkedError
 
 FAIR_CALLS = 64
 """A call that need not wait still lets the loop run once in so many."""
+
+FAIR_SECONDS = 0.001
+"""A read does so only when the loop has not run for so long: what does little with each event has to read them as fast
+as they come, up to 256 in each turn of the loop."""
+
+KEEPING_UP = 1024
+"""Events that wait for a reader from which on it reads some more than these 256 in each turn, whatever it does with
+them: it does not fall behind for the only reason that it is fair."""
+
+_CALLS_TO_KEEP_UP = 320
 
 T = TypeVar("T")
 
@@ -43,8 +54,11 @@ class Stream(Generic[T]):
         self._inbox = inbox
         self._name = name
         self._usable = usable
-        self._taken = taken
+        self._taken: Callable[[], None] | None = taken
         self._fair = FAIR_CALLS
+        self._turn_ends = 0.0
+        self._calls = 0
+        self._new_signal: Callable[[], Signal] | None = None
         self._is_read = False
 
     def __aiter__(self) -> Stream[T]:
@@ -63,7 +77,15 @@ class Stream(Generic[T]):
             SlowConsumerError: This reader fell behind its budget; said once, reading may go on.
             BusyError: Another task is reading this stream.
         """
-        await self._ready()
+        # As in receive_batch, and not in a function for both: that would be a coroutine more for each message.
+        self._usable()
+        if self._is_read:
+            raise BusyError(self._name)
+        self._fair -= 1
+        if self._fair <= 0 or not (self._inbox.events or self._inbox.has_something):
+            await self._wait()
+        if self._taken is not None:
+            self._tell_taken()
         return self._inbox.take()
 
     async def receive_batch(self) -> list[T]:
@@ -75,7 +97,13 @@ class Stream(Generic[T]):
         Raises:
             ConnectionLostError: As in iterating; likewise the other errors of ``__anext__``.
         """
-        await self._ready()
+        self._usable()
+        if self._is_read:
+            raise BusyError(self._name)
+        self._fair -= 1
+        if self._fair <= 0 or not self._inbox.has_something:
+            await self._wait()
+        self._tell_taken()
         return self._inbox.take_all()
 
     async def aclose(self) -> None:
@@ -95,31 +123,40 @@ class Stream(Generic[T]):
     def __repr__(self) -> str:
         return f"<Stream {self._name}>"
 
-    async def _ready(self) -> None:
-        self._usable()
-        if self._is_read:
-            raise BusyError(self._name)
-        self._fair -= 1
-        if self._fair <= 0 or not self._inbox.has_something:
-            self._is_read = True
-            try:
-                await self._wait()
-            finally:
-                self._is_read = False
-        self._taken()
+    def _tell_taken(self) -> None:
+        if self._taken is not None:
+            taken, self._taken = self._taken, None
+            taken()
 
     async def _wait(self) -> None:
+        self._is_read = True
+        try:
+            await self._wait_for_something()
+        finally:
+            self._is_read = False
+
+    async def _wait_for_something(self) -> None:
         self._fair = FAIR_CALLS
         inbox = self._inbox
         if inbox.has_something:
+            if time.monotonic() < self._turn_ends or self._has_to_keep_up():
+                return
             # The yield stands before the event is taken, so that a cancellation here loses nothing.
             await anyio.lowlevel.checkpoint()
         while not inbox.has_something:
-            inbox.arrived = arrived = anyio.Event()
+            if self._new_signal is None:
+                self._new_signal = current_port().signal  # for good: nobody else may use this stream
+            inbox.arrived = arrived = self._new_signal()
             try:
                 await arrived.wait()
             finally:
                 inbox.arrived = None
+        self._turn_ends = time.monotonic() + FAIR_SECONDS
+        self._calls = 0
+
+    def _has_to_keep_up(self) -> bool:
+        self._calls += FAIR_CALLS
+        return self._calls < _CALLS_TO_KEEP_UP and len(self._inbox.events) >= KEEPING_UP
 
 
 class Tap(Generic[T]):
@@ -134,7 +171,7 @@ class Tap(Generic[T]):
     def __init__(self, stream: Stream[T], arrived: Callable[[], None]) -> None:
         self._inbox = stream._inbox
         self._arrived: Callable[[], None] | None = arrived
-        stream._taken()
+        stream._tell_taken()
         self._inbox.arrived = self
 
     @property

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from aiocpg import Address, ConnectionLostError, Disconnected, Message, RingId, SlowConsumerError, View
-from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox, cost
+from aiocpg._state.inbox import EVENT_OVERHEAD, Inbox, cost, cost_of
 from aiocpg.errors import CPGError
 
 VIEW = View(b"group", (), {}, {}, RingId(1, 4), 1, 0)
@@ -49,6 +49,15 @@ def test_cost_is_the_payload_and_what_the_objects_take() -> None:
     """256 bytes per event."""
     assert cost(message(10)) == 10 + EVENT_OVERHEAD
     assert cost(VIEW) == EVENT_OVERHEAD
+
+
+def test_cost_of_many_is_that_of_each() -> None:
+    """Whether they are messages alone or not."""
+    messages = [message(10), message(0, 2), message(5, 3)]
+    assert cost_of(messages) == sum(map(cost, messages)) == 15 + 3 * EVENT_OVERHEAD
+    mixed = [*messages, VIEW]
+    assert cost_of(mixed) == sum(map(cost, mixed))
+    assert cost_of([]) == 0
 
 
 def test_loss_is_told_once_behind_what_was_kept() -> None:

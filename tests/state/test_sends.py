@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from aiocpg._state.sends import OVERHEAD, WINDOW, SentMessages
+from aiocpg._state.sends import LARGE, LOW, OVERHEAD, WINDOW, SentMessages
 
 
 def test_confirmation_comes_back_with_its_message() -> None:
@@ -35,6 +35,40 @@ def test_last_of_equal_messages_counts_as_lost() -> None:
         sent.sent(data, confirmation)
     assert sent.came_back(b"x") == ("first", [])
     assert sent.came_back(b"end") == ("end", ["second"])
+
+
+def test_many_come_back_at_once_up_to_the_first_that_has_to_be_looked_at() -> None:
+    """One with a confirmation, one that is not the next, one that is none of ours."""
+    sent: SentMessages[str] = SentMessages()
+    sent.sent_many([b"a", b"b"])
+    sent.sent(b"c", "C")
+    sent.sent_many([b"d", b"e"])
+    assert sent.came_back_in_order([b"a", b"b", b"c"]) == 2
+    assert (len(sent), sent.returned) == (3, 2)
+    assert sent.came_back(b"c") == ("C", [])
+    assert sent.came_back_in_order([b"e"]) == 0
+    assert sent.came_back_in_order([b"d", b"e", b"f"]) == 2
+    assert sent.came_back_in_order([]) == 0
+    assert (len(sent), sent.bytes, sent.returned) == (0, 0, 5)
+
+
+def test_window_that_was_full_opens_when_half_of_it_is_back() -> None:
+    """For small messages; a large one goes as soon as it fits."""
+    sent: SentMessages[str] = SentMessages()
+    size = 1000
+    while sent.has_room(size):
+        sent.sent(bytes(size))
+    full = len(sent)
+    sent.came_back_in_order([bytes(size)] * 100)
+    assert not sent.has_room(size)
+    assert sent.has_room(LARGE)
+    assert sent.room_for([bytes(size)], 0, 10) == 0
+    sent.came_back_in_order([bytes(size)] * (full - 100 - LOW // (size + OVERHEAD) - 1))
+    assert not sent.has_room(size)
+    sent.came_back_in_order([bytes(size)])
+    assert sent.has_room(size)
+    sent.sent(bytes(size))
+    assert sent.has_room(size)
 
 
 def test_strange_message_changes_nothing() -> None:

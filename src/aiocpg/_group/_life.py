@@ -67,10 +67,9 @@ class Life:
     def check_open(self) -> None:
         """Raise why nothing new can be done, if so."""
         self.place.check()
-        if self.pump.ended and self.pump.error is not None:
-            raise self.pump.error.fresh()
-        if not self.is_open:
-            raise GroupClosedError(self.membership.name)
+        pump = self.pump
+        if pump.ended or pump.is_leaving:
+            raise GroupClosedError(self.membership.name) if pump.error is None else pump.error.fresh()
 
     async def begin(self) -> None:
         """Wait for our own join. Cancelled or failed, the membership is given up."""

@@ -10,7 +10,8 @@ awaited after. So a cancelled call has sent nothing, and a call that sent return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import anyio
 import anyio.lowlevel
@@ -31,6 +32,9 @@ which of the others the daemon has dropped."""
 
 MESSAGES_PER_CALL = 256
 """Messages of a batch that one call into the engine takes at the most."""
+
+
+_data = attrgetter("data")
 
 
 class Confirmation:
@@ -94,6 +98,7 @@ class Sender:
         self._lost: CPGError | None = None
         self._raise_closed = raise_closed
         self._turn = anyio.Lock(fast_acquire=True)
+        self._is_blocked = False
         self._sent: SentMessages[Confirmation] = SentMessages()
         self._overdraft = False
         self._changed: anyio.Event | None = None
@@ -101,22 +106,39 @@ class Sender:
         self._ended: CPGError | None = None
         self._fair = FAIR_CALLS
 
+    def send_now(self, data: bytes, confirmation: Confirmation | None = None) -> bool:
+        """
+        Send one message, if nothing is to be waited for; answers whether it was sent.
+
+        The way that nearly all go, so it is one call deep. Calls that have waited and may go on now are not waited for:
+        each would take a turn of the loop for one message, and behind it stand in the row again.
+        """
+        self._raise_closed()
+        sent, membership = self._sent, self._membership
+        if self._is_blocked or membership is None or not (sent.has_room(len(data)) or self._overdraft):
+            return False
+        if not membership.mcast(data):
+            return False
+        self._overdraft = False
+        sent.sent(data, confirmation)
+        return True
+
+    def send_soon(self, data: bytes, confirmation: Confirmation | None = None) -> bool:
+        """The same, but it refuses once in so many calls, for the sake of the others in the loop."""
+        self._fair -= 1
+        return self._fair > 0 and self.send_now(data, confirmation)
+
     async def send(self, data: bytes, confirmation: Confirmation | None = None) -> None:
         """Send one message; waits for its turn, for room in the window, and for congestion to end."""
         self._raise_closed()
         with self._calls:
             await self._look_at_cancellation()
-            if not self._turn.locked() and self._try(data, confirmation):
+            if not self._is_blocked and self._try(data, confirmation):
                 return
             async with self._turn:
                 pause = PAUSE_FIRST_SECONDS
                 while not self._try(data, confirmation):
                     pause = await self._wait(pause, len(data))
-
-    def send_now(self, data: bytes) -> bool:
-        """Send one message, if nobody waits before it and nothing is to be waited for; answers whether it was sent."""
-        self._raise_closed()
-        return not self._turn.locked() and self._try(data, None)
 
     async def send_many(self, messages: Sequence[bytes]) -> None:
         """Send messages in order and in one turn. Cancelled, a prefix was sent."""
@@ -163,15 +185,20 @@ class Sender:
                 raise self._ended.fresh() from None
             raise
 
-    def delivered(self, own: Iterable[Message]) -> None:
+    def delivered(self, own: Sequence[Message]) -> None:
         """Own messages came back."""
-        for message in own:
-            confirmation, lost = self._sent.came_back(message.data)
-            if confirmation is not None:
-                confirmation.settle(Receipt(message.position, message.view))
-            for missing in lost:
-                missing.settle(MessageLostError(message.group))
+        done = 0
+        while (done := done + self._sent.came_back_in_order(map(_data, own[done:]))) < len(own):
+            self._came_back(own[done])
+            done += 1
         self.wake()
+
+    def _came_back(self, message: Message) -> None:
+        confirmation, lost = self._sent.came_back(message.data)
+        if confirmation is not None:
+            confirmation.settle(Receipt(message.position, message.view))
+        for missing in lost:
+            missing.settle(MessageLostError(message.group))
 
     def detach(self, error: CPGError) -> None:
         """The membership is lost with what it took; calls that have handed nothing over wait for the next one."""
@@ -242,23 +269,29 @@ class Sender:
         taken = self._membership.mcast_many(batch)
         if taken:
             self._overdraft = False
-        for data in batch[:taken]:
-            self._sent.sent(data)
+        self._sent.sent_many(batch[:taken])
         return taken
 
     async def _wait(self, pause: float, size: int) -> float:
-        """Wait for a reason to try again; answers the next pause."""
+        """Wait for a reason to try again; answers the next pause. Until then nobody sends."""
         self._changed = anyio.Event()
+        self._is_blocked = True
+        try:
+            return await self._wait_blocked(self._changed, pause, size)
+        finally:
+            self._is_blocked = False
+
+    async def _wait_blocked(self, changed: anyio.Event, pause: float, size: int) -> float:
         if self._membership is None:
-            await self._changed.wait()
+            await changed.wait()
             return PAUSE_FIRST_SECONDS
         if self._sent.has_room(size):
             with anyio.move_on_after(pause):
-                await self._changed.wait()
+                await changed.wait()
             return min(2 * pause, PAUSE_MOST_SECONDS)
         returned = self._sent.returned
         with anyio.move_on_after(WINDOW_SECONDS) as waited:
-            await self._changed.wait()
+            await changed.wait()
         if waited.cancelled_caught and returned == self._sent.returned:
             self._overdraft = True
         return PAUSE_FIRST_SECONDS

@@ -9,14 +9,20 @@ deliver more).
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import groupby, repeat
+from typing import Any, TypeAlias
 
 from aiocpg._events import Address, ConfigurationChange, Event, Message, Reason, RingChange, View
 from aiocpg._state.views import ViewFolder
 
 Record: TypeAlias = tuple[Address, bytes] | ConfigurationChange | RingChange
 """What an engine drains: a message as (sender, data), or a change."""
+
+
+# Half the cost of Message(...).
+_make: Any = partial(tuple.__new__, Message)
 
 
 class Phase(enum.Enum):
@@ -63,16 +69,23 @@ class History:
     def take(self, records: Iterable[Record]) -> list[Event]:
         """The events that these records make, in order."""
         events: list[Event] = []
-        for record in records:
+        for kind, run in groupby(records, type):
+            if self.phase is Phase.GONE:
+                break
+            if kind is tuple:
+                self._messages(list(run), events)
+            else:
+                self._changes(run, events)
+        return events
+
+    def _changes(self, run: Iterable[Record], events: list[Event]) -> None:
+        for record in run:
             if self.phase is Phase.GONE:
                 break
             if isinstance(record, ConfigurationChange):
                 self._change(record, events)
             elif isinstance(record, RingChange):
                 self._new_ring(record, events)
-            else:
-                self._message(record[0], record[1], events)
-        return events
 
     def break_off(self) -> None:
         """The membership is lost. Numbers go on with the next one; its members and its ring are its own."""
@@ -91,18 +104,24 @@ class History:
         own, self.own = self.own, []
         return own
 
-    def _message(self, sender: Address, data: bytes, events: list[Event]) -> None:
+    def _messages(self, run: Sequence[Any], events: list[Event]) -> None:
+        """Messages with nothing between them. They are made all at once: nothing else is done as often."""
         if self.phase is not Phase.MEMBER:
             return
         if self._views.is_pending:
             self._append(events, self._views.close(self.position))
         view = self._views.view
         assert view is not None  # a member has at least the view of its own join
-        self.position += 1
-        message = Message(self._group, sender, data, self.position, view)
-        events.append(message)
-        if sender == self._me:
-            self.own.append(message)
+        first, me = self.position + 1, self._me
+        self.position += len(run)
+        senders, payloads = zip(*run, strict=True)
+        numbers = range(first, self.position + 1)
+        messages = list(map(_make, zip(repeat(self._group), senders, payloads, numbers, repeat(view))))
+        events += messages
+        if senders.count(me) == len(messages):
+            self.own += messages
+        else:
+            self.own += [message for message in messages if message.sender == me]
 
     def _change(self, change: ConfigurationChange, events: list[Event]) -> None:
         joins_us = self.phase is Phase.JOINING

@@ -87,8 +87,10 @@ class LoopHandle:
 
     def mcast(self, data: bytes) -> bool:
         """Send, or answer False: congested."""
-        self.raise_lost()
-        return self._was_taken(self._guard.mcast(data))
+        if self.lost is not None:
+            raise self.lost.fresh()
+        status = self._guard.mcast(data)
+        return not status or self._was_taken(status)
 
     def mcast_many(self, messages: Sequence[bytes]) -> int:
         """Send in order; answers how many were taken."""

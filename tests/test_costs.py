@@ -1,0 +1,197 @@
+"""
+What a message costs, counted and not timed: calls of Python functions, calls into C, waits, wake-ups.
+
+A bound that fails tells that something was added to the way of every message. Raise it with a reason, or find another
+place for what was added.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import anyio
+import pytest
+
+import aiocpg
+from aiocpg import evs
+from aiocpg._group._sender import Sender
+from aiocpg._stream import Stream
+from aiocpg.engine._libcpg.guard import Guard
+from aiocpg.evs import Delivery
+from aiocpg.testing import ClusterNode, MemoryCluster
+from support.running import PATIENCE
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = 32
+"""Fewer than calls that need not wait before one lets the loop run."""
+
+
+def calls_of(step: Callable[[], Coroutine[Any, Any, object]]) -> float:
+    """Calls of Python functions for each of some steps that need not wait."""
+    count = 0
+
+    def note(frame: object, what: str, argument: object) -> None:
+        nonlocal count
+        count += what == "call"
+
+    coroutines = [step() for _ in range(MESSAGES)]
+    sys.setprofile(note)
+    try:
+        for coroutine in coroutines:
+            try:
+                coroutine.send(None)
+            except StopIteration:
+                continue
+            raise AssertionError("it waited")
+    finally:
+        sys.setprofile(None)
+    return count / MESSAGES
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: type[Any], name: str) -> Sequence[object]:
+    """Note each call of a method; the length tells how many there were."""
+    calls: list[object] = []
+    original = getattr(owner, name)
+
+    def call(self: Any, *arguments: Any, **named: Any) -> Any:
+        calls.append(self)
+        return original(self, *arguments, **named)
+
+    monkeypatch.setattr(owner, name, call)
+    return calls
+
+
+async def test_calls_of_a_send() -> None:
+    """Of a group, where it need not wait; the engine's part is the memory engine's here, and longer than libcpg's."""
+    with MemoryCluster() as cluster:
+        async with aiocpg.connect(cluster.node(1).url) as cpg, cpg.join("group") as group:
+            taken = group._pump.membership.mcast
+            group._pump.membership.mcast = lambda data: True  # type: ignore[method-assign]
+            assert calls_of(lambda: group.mcast(b"x")) <= 13
+            group._pump.membership.mcast = taken  # type: ignore[method-assign]
+
+
+async def test_calls_of_a_read() -> None:
+    """Of what is there."""
+    with MemoryCluster() as cluster:
+        async with aiocpg.connect(cluster.node(1).url) as cpg, cpg.join("group") as group:
+            await group.mcast_many([b"x"] * 2 * MESSAGES)
+            await group.mcast_confirmed(b"end")
+            messages = group.messages()
+            await anext(messages)
+            assert calls_of(messages.__anext__) <= 7
+
+
+async def test_calls_of_a_send_and_of_a_read_in_a_domain() -> None:
+    """Where it need not wait; what is done for a frame is done for all of its messages at once."""
+    with MemoryCluster() as cluster:
+        async with evs.connect(cluster.node(1).url, groups=["g"]) as one:
+            await anext(one.events())
+            assert calls_of(lambda: one.mcast_joined(b"x")) <= 10
+            await (await one.mcast_joined(b"end")).delivered()
+            stream = one.events()
+            await anext(stream)
+            assert calls_of(lambda: anext(stream)) <= 8
+
+
+async def test_calls_for_a_frame_do_not_grow_with_its_messages() -> None:
+    """Packing, reading and handing out are a few calls, however many messages there are."""
+    with MemoryCluster() as cluster:
+        async with evs.connect(cluster.node(1).url, groups=["g"]) as one:
+            await anext(one.events())
+
+            async def frame_of(number: int) -> int:
+                count = 0
+
+                def note(frame: object, what: str, argument: object) -> None:
+                    nonlocal count
+                    count += what == "call"
+
+                tickets = [await one.mcast_joined(b"x") for _ in range(number)]
+                sys.setprofile(note)
+                try:
+                    await tickets[-1].delivered()
+                finally:
+                    sys.setprofile(None)
+                return count
+
+            await frame_of(1)
+            few, many = await frame_of(10), await frame_of(1000)
+            assert many < 2 * few
+
+
+async def test_calls_into_c(node: ClusterNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many messages are one call, one message is one call."""
+    many, single = (counted(monkeypatch, Guard, name) for name in ("mcast_many", "mcast"))
+    async with node.connect() as cpg, cpg.join("group") as group:
+        await group.mcast_many([b"x"] * 1000)
+        assert len(many) <= 1000 / 64 + 10  # an empty socket takes 64 at a time, and the window is not full
+        for _ in range(100):
+            await group.mcast(b"x")
+        assert len(single) <= 120
+        with anyio.fail_after(PATIENCE):
+            await group.mcast_confirmed(b"end")
+
+
+async def test_waits_of_many_tasks_that_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that wakes because there is room sends several messages, and does not stand in the row for each."""
+    waits = counted(monkeypatch, Sender, "send")
+    tasks_, each = 64, 200
+    with MemoryCluster() as cluster:
+        async with aiocpg.connect(cluster.node(1).url) as cpg, cpg.join("group", max_buffered_bytes=1 << 30) as group:
+
+            async def send() -> None:
+                for _ in range(each):
+                    await group.mcast(b"x")
+
+            with anyio.fail_after(PATIENCE):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(tasks_):
+                        tasks.start_soon(send)
+                await group.mcast_confirmed(b"end")
+    assert len(waits) < tasks_ * each / 8
+
+
+async def test_wake_ups_of_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for a batch, not for a message."""
+    waits = counted(monkeypatch, Stream, "_wait_for_something")
+    with MemoryCluster() as cluster:
+        async with aiocpg.connect(cluster.node(1).url) as cpg, cpg.join("group") as group:
+            count = 0
+
+            async def read() -> None:
+                nonlocal count
+                async for message in group.messages():
+                    count += 1
+                    if message.data == b"end":
+                        return
+
+            with anyio.fail_after(PATIENCE):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(read)
+                    for _ in range(10):
+                        await group.mcast_many([b"x"] * 200)
+                    await group.mcast(b"end")
+    assert count == 2001
+    assert len(waits) < count / 20
+
+
+async def test_waits_of_a_domain() -> None:
+    """A thousand messages of one task are a frame or two, and the handle reads them in as many batches."""
+    with MemoryCluster() as cluster:
+        async with evs.connect(cluster.node(1).url, groups=["g"]) as one:
+            await anext(one.events())
+            for _ in range(1000):
+                await one.mcast_joined(b"x" * 64)
+            await (await one.mcast_joined(b"end")).delivered()
+            batches = 0
+            messages = 0
+            while messages < 1001:
+                batch = await one.events().receive_batch()
+                messages += sum(isinstance(event, Delivery) for event in batch)
+                batches += 1
+            assert batches <= 2
+            assert one.statistics.sent["data"] <= 3
