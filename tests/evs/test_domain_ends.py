@@ -306,6 +306,19 @@ async def test_closing_while_the_daemon_stands_still_is_bounded() -> None:
 
 
 @leaving_nothing
+async def test_closing_ends_the_task_that_sends_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where anyio takes its cancellation for that of the frames that wait, as version 4.7 does."""
+    with MemoryCluster() as cluster:
+        one = await evs.connect(cluster.node(1).url, close_timeout=SOON)
+        cluster.node(1).congest()
+        await one.mcast_groups(["g"], b"waits")
+        await turns()
+        monkeypatch.setattr(domain_of(one).sending._task, "cancel", lambda: None)
+        await one.aclose()
+        cluster.node(1).relieve()
+
+
+@leaving_nothing
 async def test_closing_has_one_bound_with_its_connection() -> None:
     """What leaving has taken of it, closing the connection has not: another group there would have it for itself."""
     with MemoryCluster() as cluster:

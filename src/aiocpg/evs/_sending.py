@@ -201,7 +201,7 @@ class Sending:
 
     async def _send_waiting(self) -> None:
         """What runs as the sender: it sends what could not be sent at once."""
-        while True:
+        while not self._is_over:  # in older versions of anyio the end of a life swallows the cancellation at the end
             await self._work.wait()
             self._work = anyio.Event()
             while frames := self._waiting:
