@@ -278,3 +278,14 @@ def test_what_was_given_up_and_could_not_be_said_any_more_is_known_too(party: Pa
     outbox.withdraw(pieces)
     outbox.end(ConnectionLostError("gone"))
     assert (outbox.is_empty, outbox.under_way) == (True, 0)
+
+
+def test_credit_never_reaches_past_the_window(party: Party, outbox: Outbox) -> None:
+    """Also where a large message takes the room meanwhile."""
+    outbox.lend(WINDOW)
+    assert outbox.credit == WINDOW
+    large(outbox, 10_000)
+    while fill(party, outbox):
+        pass
+    assert outbox.credit == max(0, WINDOW - outbox.under_way)
+    assert outbox.credit < WINDOW

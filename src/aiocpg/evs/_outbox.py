@@ -162,6 +162,7 @@ class Outbox:
         """A piece goes alone: that it came back is told of its frame."""
         packed = Packed([record], [pieces.ticket])
         self._under_way += packed.cost
+        self.lend(self.credit)  # what others may put in without asking is less by that
         self._send(endpoint, _Sent(packed, pieces))
 
     def _send(self, endpoint: Endpoint, sent: _Sent) -> None:

@@ -13,7 +13,7 @@ from aiocpg._stream import Tap
 from aiocpg.errors import CPGError, SlowConsumerError
 
 BYTES_PER_TURN = 128 * 1024
-"""Bytes of frames that are taken in before the loop has its turn: some two thousand small messages."""
+"""Bytes of frames that are taken in before the loop has its turn: a full frame, some two thousand small messages."""
 
 Batch: TypeAlias = Sequence[Event]
 
