@@ -17,7 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocpg._events import Message, Receipt
-from aiocpg._state.sends import SentMessages
+from aiocpg._state.sends import OVERHEAD, SentMessages
 from aiocpg._stream import FAIR_CALLS
 from aiocpg.engine._base import Membership
 from aiocpg.errors import CPGError, MessageLostError
@@ -115,7 +115,9 @@ class Sender:
         """
         self._raise_closed()
         sent, membership = self._sent, self._membership
-        if self._is_blocked or membership is None or not (sent.has_room(len(data)) or self._overdraft):
+        if self._is_blocked or membership is None:
+            return False
+        if sent.bytes + len(data) + OVERHEAD > sent.limit and not (sent.has_room(len(data)) or self._overdraft):
             return False
         if not membership.mcast(data):
             return False

@@ -40,26 +40,27 @@ class SentMessages(Generic[C]):
     Attributes:
         bytes: On their way, with the overhead.
         returned: Counts the messages that came back or were found lost.
+        limit: There is room for what makes no more bytes on their way than this: for who has no time to ask
+            :meth:`has_room`, which knows more.
     """
 
     def __init__(self) -> None:
         self._sent: deque[tuple[bytes, C | None]] = deque()
         self.bytes = 0
         self.returned = 0
-        self._is_full = False
+        self.limit = WINDOW
 
     def __len__(self) -> int:
         return len(self._sent)
 
     def has_room(self, size: int) -> bool:
         """Whether a message of so many bytes fits the window; a larger one fits when it is alone."""
-        if self._is_full and size < LARGE:
-            self._is_full = self.bytes > LOW
-            return not self._is_full
-        if self.bytes + size + OVERHEAD <= WINDOW or not self._sent:
-            return True
-        self._is_full = True
-        return False
+        if size < LARGE:
+            self.limit = LOW if self.limit == LOW and self.bytes > LOW else WINDOW
+        fits = self.bytes + size + OVERHEAD <= (self.limit if size < LARGE else WINDOW)
+        if not fits:
+            self.limit = LOW
+        return fits or not self._sent
 
     def room_for(self, messages: Sequence[bytes], start: int, most: int) -> int:
         """How many messages from ``start`` on fit the window, ``most`` at the most."""

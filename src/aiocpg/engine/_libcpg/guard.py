@@ -9,6 +9,9 @@ from typing import Any
 from ._shim import ffi, lib
 from .status import check
 
+# Looked up once: it is called for each message.
+_mcast = lib.aiocpg_mcast
+
 
 class Guard:
     """
@@ -39,7 +42,7 @@ class Guard:
         Returns:
             OK, NOT_WRITABLE or TRY_AGAIN (congested), HUNG_UP or LIBRARY (the connection is gone), TOO_BIG, BAD_HANDLE.
         """
-        status: int = lib.aiocpg_mcast(self._guard, data, len(data))
+        status: int = _mcast(self._guard, data, len(data))
         return status
 
     def mcast_many(self, messages: Sequence[bytes]) -> tuple[int, int]:

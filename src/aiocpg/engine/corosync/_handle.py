@@ -27,6 +27,9 @@ FINALIZE_SECONDS = 0.5
 
 log = logging.getLogger("aiocpg")
 
+_OK = int(Status.OK)
+"""A number of its own, since it is asked for with each message."""
+
 _CONGESTED = frozenset({Status.TRY_AGAIN, Status.NOT_WRITABLE})
 
 
@@ -90,7 +93,7 @@ class LoopHandle:
         if self.lost is not None:
             raise self.lost.fresh()
         status = self._guard.mcast(data)
-        return not status or self._was_taken(status)
+        return status == _OK or self._was_taken(status)
 
     def mcast_many(self, messages: Sequence[bytes]) -> int:
         """Send in order; answers how many were taken."""
