@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from aiocpg._events import Disconnected
 from aiocpg._opening import caller
@@ -48,7 +48,8 @@ class Hub(Generic[T]):
     ) -> None:
         self._in_force = in_force
         self._usable = usable
-        self._readers: WeakKeyDictionary[Inbox[T], Reader] = WeakKeyDictionary()
+        # What a WeakKeyDictionary is, without the care that makes going through one cost more than a message does.
+        self._readers: dict[ref[Inbox[T]], Reader] = {}
         self._backlog: _Backlog[T] | None = None if backlog_limit is None else _Backlog(backlog_limit)
         self._ended = False
         self._error: CPGError | None = None
@@ -56,7 +57,7 @@ class Hub(Generic[T]):
     def open(self, kinds: Kinds, limit: int, name: str) -> Stream[Any]:
         """A new reader of these kinds, collecting from now on."""
         inbox = self._inbox(kinds, limit)
-        self._readers[inbox] = Reader(kinds, name, caller())
+        self._readers[ref(inbox, self._forget)] = Reader(kinds, name, caller())
         if self._ended:
             inbox.end(self._error)
         return Stream(inbox, name, self._usable, self._somebody_took)
@@ -68,17 +69,19 @@ class Hub(Generic[T]):
         if self._backlog is not None:
             self._backlog.keep(events)
         chosen: dict[Kinds, tuple[Sequence[T], int]] = {}
-        for inbox, (kinds, _, _) in list(self._readers.items()):
+        for weakly, (kinds, _, _) in list(self._readers.items()):
             if kinds not in chosen:
                 wanted = _of(kinds, events)
                 chosen[kinds] = wanted, cost_of(wanted)
-            inbox.put(*chosen[kinds])
+            inbox = weakly()
+            if inbox is not None:
+                inbox.put(*chosen[kinds])
 
     def publish_gap(self, gap: T) -> None:
         """Hand a gap to all, whatever they want."""
         if self._backlog is not None:
             self._backlog.keep([gap])
-        for inbox in list(self._readers):
+        for inbox, _ in self._held:
             inbox.put_gap(gap)
 
     def end(self, error: CPGError | None = None) -> None:
@@ -86,13 +89,21 @@ class Hub(Generic[T]):
         if not self._ended:
             self._ended = True
             self._error = error
-            for inbox in list(self._readers):
+            for inbox, _ in self._held:
                 inbox.end(error)
 
     @property
     def readers(self) -> list[Reader]:
         """The readers that somebody holds and has not closed."""
-        return [reader for inbox, reader in self._readers.items() if not inbox.is_ended]
+        return [reader for inbox, reader in self._held if not inbox.is_ended]
+
+    @property
+    def _held(self) -> list[tuple[Inbox[T], Reader]]:
+        found = [(weakly(), reader) for weakly, reader in list(self._readers.items())]
+        return [(inbox, reader) for inbox, reader in found if inbox is not None]
+
+    def _forget(self, weakly: ref[Inbox[T]]) -> None:
+        self._readers.pop(weakly, None)
 
     def _inbox(self, kinds: Kinds, limit: int) -> Inbox[T]:
         def in_force() -> Sequence[T]:

@@ -125,7 +125,7 @@ def nth(number: int) -> Callable[[EvsEvent], bool]:
 
 def deafen(handle: Evs) -> None:
     """Leave no room between the group and the endpoint, as a loop that stands still does in the long run."""
-    for inbox in domain_of(handle)._group._pump.hub._readers:
+    for inbox, _ in domain_of(handle)._group._pump.hub._held:
         inbox._limit = 0
 
 
