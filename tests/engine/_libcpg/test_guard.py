@@ -11,6 +11,7 @@ import pytest
 from aiocpg._events import Address
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.binding import Arena, Guard, Handle, Status
+from aiocpg.engine._libcpg.guard import COPIED
 from aiocpg.errors import StatusError
 from aiocpg.testing import ClusterNode
 from support.handles import drain, ended, finish, heard, open_member, python, wait_until
@@ -44,13 +45,18 @@ def test_mcast_refuses_when_the_message_is_too_big(member: Handle) -> None:
     guard = guard_of(member)
     assert guard.max_size == binding.max_atomic_msgsize_get(member)
     assert guard.mcast(bytes(guard.max_size + 1)) == Status.TOO_BIG
-    assert guard.mcast_many([b"x", bytes(guard.max_size + 1), b"y"]) == (1, Status.TOO_BIG)
+    for small in (b"x", b"x" * COPIED):
+        assert guard.mcast_many([small, bytes(guard.max_size + 1), b"y"]) == (1, Status.TOO_BIG)
+        assert drain(member, Arena(), 1) == [(ME, small)]
+    assert guard.mcast(b"x") == Status.OK
     assert drain(member, Arena(), 1) == [(ME, b"x")]
 
 
-def test_mcast_many_sends_all_in_order(member: Handle) -> None:
-    """One call, many messages, empty ones among them."""
-    messages = [b"%d" % n * (n % 7) for n in range(60)]
+@pytest.mark.parametrize("times", [1, 2000])
+def test_mcast_many_sends_all_in_order(member: Handle, times: int) -> None:
+    """Many messages, empty ones among them; small ones in one call, large ones without a copy."""
+    messages = [b"%d" % n * (n % 7) * times for n in range(60)]
+    assert (sum(map(len, messages)) > COPIED * 60) == (times > 1)
     assert guard_of(member).mcast_many(messages) == (60, Status.OK)
     assert drain(member, Arena(), 60) == [(ME, data) for data in messages]
     assert guard_of(member).mcast_many([]) == (0, Status.OK)

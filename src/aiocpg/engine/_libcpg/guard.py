@@ -7,10 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._shim import ffi, lib
-from .status import check
+from .status import Status, check
 
 # Looked up once: it is called for each message.
 _mcast = lib.aiocpg_mcast
+
+
+_OK = int(Status.OK)
+
+COPIED = 2048
+"""Bytes of a message on average up to which many are copied together for one call into C; a call costs no more than to
+copy so many."""
 
 
 class Guard:
@@ -47,15 +54,24 @@ class Guard:
 
     def mcast_many(self, messages: Sequence[bytes]) -> tuple[int, int]:
         """
-        Send messages in order up to the first that is not taken; one call into C.
+        Send messages in order up to the first that is not taken; small ones in one call into C.
 
-        All are copied into one block first, so give it what may go out at once (a send window), not a day's work.
+        These are copied into one block first, so give it what may go out at once (a send window), not a day's work.
 
         Returns:
             How many were taken, and the status of the first that was not, else OK.
         """
+        if sum(map(len, messages)) > COPIED * len(messages):
+            return self._one_by_one(messages)
         lengths = array("I", map(len, messages))
         status: int = lib.aiocpg_mcast_many(
             self._guard, b"".join(messages), ffi.from_buffer("uint32_t[]", lengths), len(lengths), self._taken
         )
         return self._taken[0], status
+
+    def _one_by_one(self, messages: Sequence[bytes]) -> tuple[int, int]:
+        for taken, data in enumerate(messages):
+            status = self.mcast(data)
+            if status != _OK:
+                return taken, status
+        return len(messages), _OK
