@@ -154,6 +154,8 @@ class Member:
         domain = self._domain = Domain(cpg, joined, current_port(), self._profile.options)
         evs = Evs(Lease(domain, _nothing), domain.readers.open(BUFFERED, as_groups(GROUPS)), 5, None)
         self._write(["begin", list(joined.me)])
+        with suppress(ConnectionLostError):  # reading tells
+            await domain.begin()
         return evs
 
     async def _read(self, evs: Evs) -> str:
