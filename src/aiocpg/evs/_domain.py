@@ -99,6 +99,11 @@ class Domain:
         return self._group.name
 
     @property
+    def said(self) -> bytes:
+        """The domain's name, as people know it."""
+        return self._group.name.removeprefix(PREFIX)
+
+    @property
     def connection(self) -> Connection:
         """What it talks through."""
         return self._connection
@@ -198,7 +203,7 @@ class Domain:
         if not self._has_warned:
             self._has_warned = True
             what = "strict_views=%s here, and not at %s: all members of a domain have to choose the same"
-            log.warning("! domain %r: " + what, self.name, self.options.settings.strict_views, member)
+            log.warning("! domain %r: " + what, self.said, self.options.settings.strict_views, member)
 
     def _hand_out(self, endpoint: Endpoint) -> None:
         happenings = endpoint.happenings
@@ -251,7 +256,7 @@ class Domain:
         self._turn()
 
     def _leave_to_return(self, why: str) -> None:
-        log.warning("! domain %r: %s: leaving, to come back as a newcomer", self._group.name, why)
+        log.warning("! domain %r: %s: leaving, to come back as a newcomer", self.said, why)
         if self._leaving is None:
             self._left = anyio.Event()
             self._leaving = self._port.spawn(self._leave_group, "evs leaving", self.on_crash)
@@ -321,7 +326,7 @@ class Domain:
         lost.__cause__ = error
         self.fail(lost)
         # A member that nobody reads any more would hold up all others until somebody closes the handles.
-        self._port.spawn(self.give_up, "evs giving up", lambda error: log.warning("! domain %r: %r", self.name, error))
+        self._port.spawn(self.give_up, "evs giving up", lambda error: log.warning("! domain %r: %r", self.said, error))
 
     def _end(self, error: CPGError | None, fate: CPGError) -> None:
         self.is_over = True
