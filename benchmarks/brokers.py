@@ -87,7 +87,8 @@ async def _server(*argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
     try:
         yield server
     finally:
-        server.terminate()
+        if server.returncode is None:
+            server.terminate()
         await server.wait()
 
 

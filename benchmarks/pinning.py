@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def move(pid: int, to: Iterable[int]) -> None:
     """Let all threads of a process run on these CPUs only."""
     where = set(to)
     for task in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(task), where)
+        with suppress(ProcessLookupError):  # a thread that ended meanwhile runs nowhere
+            os.sched_setaffinity(int(task), where)
 
 
 def pinned(argv: Sequence[str], cpu: int) -> list[str]:

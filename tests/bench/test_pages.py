@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from benchmarks import plots as drawing
+from benchmarks.brokers import missing
+from benchmarks.engines import found
 from benchmarks.figures import ANCHOR, FLOOD, LATENCY, Measurement
 from benchmarks.report import Row, Spread, as_json, rows_of, summarise
 from benchmarks.results import page
@@ -144,6 +146,13 @@ def test_docs_name_every_row() -> None:
     """A row that can be asked for is explained."""
     text = (DOCS / "benchmarks.md").read_text()
     assert [name for name in ROWS if f"`{name}`" not in text] == []
+
+
+def test_broker_that_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says what to install; the engines are measured without it."""
+    monkeypatch.setenv("PATH", "")
+    assert [line.split(":")[0] for line in missing()] == ["without redis", "without nats"]
+    assert found() == ["corosync://", "local://", "memory://"]
 
 
 def test_plots_say_what_to_install_where_there_is_no_matplotlib(tmp_path: Path) -> None:
