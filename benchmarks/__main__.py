@@ -1,33 +1,28 @@
-"""The command: ``python -m benchmarks [--quick] [--rounds N] [--sizes ...] [--loops ...] [--json FILE]``."""
+"""The command: ``python -m benchmarks [--quick] [--rows ...] [--rounds N] [--sizes ...] [--json FILE]``."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aiocpg.testing import ClusterError
-
-from .report import as_json, as_table
-from .runner import BenchmarkError, Settings, run
+from . import command
+from .bench import Settings
+from .runner import ROWS, run
 from .workloads import LOOPS, WORKLOADS
 
 FULL = Settings(
+    rows=tuple(ROWS),
     rounds=5,
-    sizes=(64, 1600, 8192, 40_960, 1_000_000),
+    sizes=(64, 320, 1600, 8192, 40_960, 200_000, 1_000_000),
     loops=tuple(LOOPS),
     workloads=WORKLOADS,
     seconds=1.0,
     warmup=0.2,
 )
-QUICK = replace(FULL, rounds=2, sizes=(64, 40_960), seconds=0.2, warmup=0.05)
+QUICK = replace(FULL, rounds=1, sizes=(64, 40_960), seconds=0.1, warmup=0.03, more_messages=30_000)
 """Ends within a minute; its numbers are rough."""
 
 
@@ -36,17 +31,16 @@ def read_settings(arguments: list[str]) -> tuple[Settings, Path | None]:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
-        epilog="All engines side by side, with Redis: python -m benchmarks.engines, or scripts/bench --engines.",
+        epilog="EVS alone: python -m benchmarks.evs. Engines alone: python -m benchmarks.engines.",
     )
     parser.add_argument("--quick", action="store_true", help="a rough look that ends within a minute")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, help="what to measure, all unless given")
     parser.add_argument("--rounds", type=int, help="how often to measure everything")
-    parser.add_argument("--sizes", type=int, nargs="+", help="bytes in a message")
-    parser.add_argument("--loops", nargs="+", choices=LOOPS, help="event loops")
+    parser.add_argument("--sizes", type=int, nargs="+", help="bytes in a message, for the row of that name")
+    parser.add_argument("--loops", nargs="+", choices=LOOPS, help="event loops; rows with one loop take the first")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, help="ways of sending and reading")
     parser.add_argument("--seconds", type=float, help="of each measurement")
-    real_time = argparse.BooleanOptionalAction
-    parser.add_argument("--sched-rr", action=real_time, default=None, help="real-time priority for the daemon")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, for programs")
+    command.add_options(parser)
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     base, file = QUICK if given.pop("quick") else FULL, given.pop("json")
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
@@ -54,34 +48,10 @@ def read_settings(arguments: list[str]) -> tuple[Settings, Path | None]:
     return replace(base, **chosen), file
 
 
-def describe_machine() -> dict[str, Any]:
-    """Return what the numbers depend on."""
-    corosync = subprocess.run(["corosync", "-v"], capture_output=True, text=True, check=False).stdout
-    return {
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "load_before": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "corosync": corosync.splitlines()[0] if corosync else "unknown",
-        **{name: version(name) for name in ("anyio", "uvloop", "trio")},
-    }
-
-
 def main(arguments: list[str]) -> int:
-    """Measure, print the table, write the file."""
+    """Measure, print the tables, write the file."""
     settings, file = read_settings(arguments)
-    machine = describe_machine()
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    try:
-        measurements = run(settings, lambda line: print(line, file=sys.stderr, flush=True))
-    except (BenchmarkError, ClusterError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"\n{as_table(measurements)}")
-    if file is not None:
-        file.write_text(json.dumps(as_json(machine, asdict(settings), measurements), indent=2) + "\n")
-    return 0
+    return command.measure_and_report(asdict(settings), lambda: run(settings, command.tell), file)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """
-All engines side by side, with Redis beside them: ``python -m benchmarks.engines [--rounds N] [--seconds S] ...``.
+All engines side by side, and brokers beside them: ``python -m benchmarks.engines [--rounds N] [--seconds S] ...``.
 
 One process sends and reads what comes back, so each message goes to whoever orders it and returns. Measured are
 messages a second, sent by hundreds, and the time of one message alone. The engines take turns in each round; medians
-are printed, and ratios to the first. Corosync and Redis are started for the run; Redis is a publisher and a subscriber,
-redis-py, pipelined by 100, and neither order nor membership.
+are printed, and ratios to the first. Corosync, Redis and NATS are started for the run. Nothing is pinned: some of the
+engines are processes beside the client, and one is inside it.
 """
 
 from __future__ import annotations
@@ -12,31 +12,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
 import aiocpg
 from aiocpg.testing import CorosyncCluster
 
+from . import brokers, command
+from .bench import Bench
+from .brokers import Channel
+from .figures import Clock, Figures, Measurement, latency_figures, throughput_figures
+
 HUNDRED = 100
-
-
-class Channel(Protocol):
-    """What all of them can do."""
-
-    async def send(self, messages: list[bytes]) -> None:
-        """Send these."""
-
-    async def read(self) -> int:
-        """Wait for what comes; how many messages."""
+SIZE = 64
 
 
 class GroupChannel:
@@ -55,28 +45,6 @@ class GroupChannel:
         return len(await self._stream.receive_batch())
 
 
-class RedisChannel:
-    """A publisher and a subscriber."""
-
-    def __init__(self, client: Any, subscriber: Any) -> None:
-        self._client = client
-        self._subscriber = subscriber
-
-    async def send(self, messages: list[bytes]) -> None:
-        """In one pipeline."""
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for message in messages:
-                pipeline.publish("bench", message)
-            await pipeline.execute()
-
-    async def read(self) -> int:
-        """One; redis-py has no batches."""
-        while True:
-            message = await self._subscriber.get_message(ignore_subscribe_messages=True, timeout=10)
-            if message is not None:
-                return 1
-
-
 @asynccontextmanager
 async def grouped(opening: AbstractAsyncContextManager[aiocpg.Connection]) -> AsyncIterator[Channel]:
     """A member of a group, by this connection."""
@@ -89,27 +57,6 @@ async def corosync() -> AsyncIterator[Channel]:
     """A daemon of its own."""
     async with CorosyncCluster(nodes=1) as cluster, grouped(cluster.node(1).connect()) as channel:
         yield channel
-
-
-@asynccontextmanager
-async def redis() -> AsyncIterator[Channel]:
-    """A server of its own, on a Unix socket."""
-    import redis.asyncio as client  # noqa: PLC0415 - only for who measures it
-
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "redis.socket")
-        server = await asyncio.create_subprocess_exec(
-            "redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", stdout=subprocess.DEVNULL
-        )
-        try:
-            while not path.exists():  # noqa: ASYNC110, ASYNC240 - nothing announces it, and it takes a moment
-                await asyncio.sleep(0.01)
-            async with client.Redis(unix_socket_path=str(path)) as one, one.pubsub() as subscriber:
-                await subscriber.subscribe("bench")
-                yield RedisChannel(one, subscriber)
-        finally:
-            server.terminate()
-            await server.wait()
 
 
 def memory() -> AbstractAsyncContextManager[Channel]:
@@ -126,112 +73,99 @@ ALL: dict[str, Callable[[], AbstractAsyncContextManager[Channel]]] = {
     "corosync://": corosync,
     "local://": local,
     "memory://": memory,
-    "redis": redis,
+    "redis": brokers.redis,
+    "nats": brokers.nats,
 }
 
-
-class Figures(NamedTuple):
-    """Of one engine in one round."""
-
-    rate: float
-    """Messages a second."""
-    latency: float
-    """Median seconds of one message alone."""
+ANCHOR = next(iter(ALL))
 
 
-async def measure(channel: Channel, size: int, seconds: float) -> Figures:
-    """Measure once."""
-    await throughput(channel, size, seconds / 10)
-    rate = await throughput(channel, size, seconds)
-    return Figures(rate, await latency(channel, size, seconds / 2))
+def found() -> list[str]:
+    """Return the names of those that are installed."""
+    return [name for name in ALL if name not in brokers.BROKERS or brokers.BROKERS[name].is_there()]
 
 
-async def throughput(channel: Channel, size: int, seconds: float) -> float:
-    """Messages a second that have come back."""
+def measure(bench: Bench, number: int) -> Iterator[Measurement]:
+    """Measure all in turn."""
+    return measure_all(number, SIZE, bench.settings.seconds, bench.tell)
+
+
+def measure_all(number: int, size: int, seconds: float, tell: Callable[[str], None]) -> Iterator[Measurement]:
+    """Yield throughput and latency of each that is installed."""
+    for line in brokers.missing() if number == 1 else ():
+        tell(line)
+    for name in found():
+        tell(name)
+        rate, alone = asyncio.run(measure_one(name, size, seconds))
+        for section, workload, figures in (("engines", "by hundreds", rate), ("engines latency", "alone", alone)):
+            beside = f"{ANCHOR} {workload}"
+            yield Measurement(number, section, name, workload, size, pinned=False, figures=figures, beside=beside)
+
+
+async def measure_one(name: str, size: int, seconds: float) -> tuple[Figures, Figures]:
+    """Measure one engine: throughput, then latency."""
+    async with ALL[name]() as channel:
+        warmed = await flood(channel, size, seconds / 10)
+        start = Clock.now()
+        messages = await flood(channel, size, seconds)
+        rate = throughput_figures(start, Clock.now(), messages=messages, warmup_messages=warmed, size=size)
+        start = Clock.now()
+        samples = await closed_loop(channel, size, seconds / 2)
+        return rate, latency_figures(start, Clock.now(), samples=samples, warmup_messages=0)
+
+
+async def flood(channel: Channel, size: int, seconds: float) -> int:
+    """Send by hundreds for so long; return how many messages went out, all of them back."""
     hundred = [bytes(size)] * HUNDRED
-    sent = 0
-    ended = asyncio.Event()
+    end = time.perf_counter() + seconds
+    sent = came = 0
 
     async def send() -> None:
         nonlocal sent
-        while not ended.is_set():
+        while time.perf_counter() < end:
             await channel.send(hundred)
             sent += HUNDRED
+            await asyncio.sleep(0)  # a send that need not wait would keep the reader out
 
     sender = asyncio.create_task(send())
-    began = time.perf_counter()
-    came = 0
-    while time.perf_counter() - began < seconds:
-        came += await channel.read()
-    rate = came / (time.perf_counter() - began)
-    ended.set()
-    while not sender.done() or came < sent:  # what is still on its way would count for what comes next
+    while not sender.done() or came < sent:
         came += await channel.read() if came < sent else 0
         await asyncio.sleep(0)
     await sender
-    return rate
+    return sent
 
 
-async def latency(channel: Channel, size: int, seconds: float) -> float:
-    """Median of the time of one message."""
-    times = []
+async def closed_loop(channel: Channel, size: int, seconds: float) -> list[float]:
+    """Return the times that messages took, one after another."""
+    times: list[float] = []
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    while time.perf_counter() < end or not times:
         began = time.perf_counter()
         await channel.send([bytes(size)])
         await channel.read()
         times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return times
 
 
-async def run(rounds: int, seconds: float, size: int) -> dict[str, list[Figures]]:
-    """Measure all in turn, each round anew."""
-    found: dict[str, list[Figures]] = {}
-    for number in range(rounds):
-        for name, opened in ALL.items():
-            if name.startswith("redis") and not has_redis():
-                continue
-            async with opened() as channel:
-                found.setdefault(name, []).append(await measure(channel, size, seconds))
-            print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr)
-    return found
-
-
-def has_redis() -> bool:
-    """Whether there is a server and a client for it."""
-    try:
-        import redis.asyncio  # noqa: F401, PLC0415
-    except ImportError:
-        return False
-    return shutil.which("redis-server") is not None
-
-
-def show(found: dict[str, list[Figures]]) -> None:
-    """Print medians, and ratios to the first."""
-    medians = {name: Figures(*map(statistics.median, zip(*each, strict=True))) for name, each in found.items()}
-    first = next(iter(medians.values()))
-    print(f"{'':<16}{'messages/s':>12}{'ratio':>8}{'latency us':>12}{'ratio':>8}{'spread of rate':>18}")
-    for name, one in medians.items():
-        rates = sorted(each.rate for each in found[name])
-        spread = f"{rates[0]:.0f} to {rates[-1]:.0f}"
-        ratios = one.rate / first.rate, one.latency / first.latency
-        print(f"{name:<16}{one.rate:>12.0f}{ratios[0]:>8.2f}{one.latency * 1e6:>12.0f}{ratios[1]:>8.2f}{spread:>18}")
-
-
-def main() -> None:
-    """The command."""
+def main(arguments: list[str]) -> int:
+    """Measure, print the table, write the file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often to measure everything, 5 unless given")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement, 1 unless given")
-    parser.add_argument("--size", type=int, default=64, help="bytes in a message, 64 unless given")
-    arguments = parser.parse_args()
-    if not has_redis():
-        print(
-            "without Redis: apt-get install redis-server, pip install redis; scripts/bench --engines does both",
-            file=sys.stderr,
-        )
-    show(asyncio.run(run(arguments.rounds, arguments.seconds, arguments.size)))
+    parser.add_argument("--size", type=int, default=SIZE, help="bytes in a message, 64 unless given")
+    command.add_json(parser)
+    given = parser.parse_args(arguments)
+    settings = {"rounds": given.rounds, "seconds": given.seconds, "size": given.size, "sched_rr": False}
+
+    def run() -> list[Measurement]:
+        return [
+            one
+            for number in range(1, given.rounds + 1)
+            for one in measure_all(number, given.size, given.seconds, command.tell)
+        ]
+
+    return command.measure_and_report(settings, run, given.json)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,5 @@
 """
-One process of a domain: ``python -m benchmarks.evs_member LOOP WORKLOAD SIZE SECONDS WARMUP MEMBERS``.
+One process of a domain: ``python -m benchmarks.evs_member LOOP WORKLOAD SIZE MEMBERS SECONDS WARMUP``.
 
 It waits until so many members are there, measures, and prints its figures. With the workload ``idle`` it is one of the
 others: it reads, acknowledges, and ends with its standard input.
@@ -7,7 +7,6 @@ others: it reads, acknowledges, and ends with its standard input.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -19,7 +18,7 @@ import anyio.to_thread
 from aiocpg import Guarantee, evs
 
 from .figures import Clock, Figures, latency_figures, throughput_figures
-from .workloads import LOOPS
+from .workloads import print_figures
 
 GROUP = "bench"
 CALLS_BETWEEN_LOOKS = 32
@@ -100,7 +99,7 @@ WORKLOADS: dict[str, tuple[Measure, Guarantee]] = {
 }
 
 
-async def run(workload: str, size: int, seconds: float, warmup: float, members: int) -> Figures | None:
+async def run(workload: str, size: int, members: int, seconds: float, warmup: float) -> Figures | None:
     """Be a member; return what was measured, None for one of the others."""
     async with evs.connect("corosync://", domain="benchmark") as handle:
         await handle.join(GROUP)
@@ -120,11 +119,9 @@ async def run(workload: str, size: int, seconds: float, warmup: float, members: 
         return figures
 
 
-def main(loop: str, workload: str, size: str, seconds: str, warmup: str, members: str) -> None:
+def main(loop: str, workload: str, size: str, members: str, seconds: str, warmup: str) -> None:
     """Run one measurement and print its figures."""
-    backend, options = LOOPS[loop]
-    arguments = int(size), float(seconds), float(warmup), int(members)
-    print(json.dumps(anyio.run(run, workload, *arguments, backend=backend, backend_options=options)))
+    print_figures(loop, run, workload, int(size), int(members), float(seconds), float(warmup))
 
 
 if __name__ == "__main__":

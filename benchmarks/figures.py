@@ -7,12 +7,15 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 Figures: TypeAlias = dict[str, float]
 """Name -> value. Times in seconds, CPU is user and system time of the process that sends and receives."""
 
 ANCHOR = "C"
+FLOOD = "flood"
+"""What the C reference does to measure throughput; aiocpg has several ways, see ``workloads``."""
 LATENCY = "latency"
 
 
@@ -21,12 +24,23 @@ class Measurement:
     """One run of one client."""
 
     round: int
+    section: str
+    """The table it belongs to."""
     client: str
-    """``C``, or the event loop."""
+    """``C``, the event loop, or an engine."""
     workload: str
     size: int
     """Bytes in a message."""
+    pinned: bool
+    """Whether the daemon and the client had a CPU each."""
     figures: Figures
+    beside: str = ""
+    """The :attr:`name` of what it is compared with, in the same round, section, size and pinning."""
+
+    @property
+    def name(self) -> str:
+        """Who does what."""
+        return f"{self.client} {self.workload}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a flat object."""
@@ -46,6 +60,11 @@ class Clock:
         """Read both clocks."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return cls(time.perf_counter(), usage.ru_utime + usage.ru_stime)
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has resident."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def throughput_figures(start: Clock, end: Clock, *, messages: int, warmup_messages: int, size: int) -> Figures:

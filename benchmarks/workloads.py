@@ -30,11 +30,19 @@ TASKS = 64
 
 
 class Flood:
-    """Counts what goes out and what comes back."""
+    """
+    Counts what goes out and what comes back.
 
-    def __init__(self, group: aiocpg.Group, payload: bytes) -> None:
+    Args:
+        group: Where it is sent.
+        payload: Each message.
+        readers: How many get a copy of each.
+    """
+
+    def __init__(self, group: aiocpg.Group, payload: bytes, readers: int = 1) -> None:
         self.group = group
         self.payload = payload
+        self._readers = readers
         self.end = 0.0
         self.sent = 0
         self.received = 0
@@ -43,7 +51,7 @@ class Flood:
     def got(self, messages: int) -> None:
         """Count messages that came back; wakes :meth:`all_back` at the last."""
         self.received += messages
-        if self._back is not None and self.received == self.sent:
+        if self._back is not None and self._is_back():
             self._back.set()
 
     async def run(self, send: Sender, senders: int, seconds: float) -> int:
@@ -57,10 +65,13 @@ class Flood:
         return self.sent - before
 
     async def _all_back(self) -> None:
-        if self.received < self.sent:
+        if not self._is_back():
             self._back = anyio.Event()
             await self._back.wait()
             self._back = None
+
+    def _is_back(self) -> bool:
+        return self.received == self.sent * self._readers
 
 
 Sender: TypeAlias = Callable[[Flood], Coroutine[Any, Any, None]]
@@ -154,13 +165,15 @@ async def measure(workload: str, size: int, seconds: float, warmup: float) -> Fi
         return await measure_flood(group, workload, payload, seconds, warmup)
 
 
+def print_figures(loop: str, measuring: Callable[..., Coroutine[Any, Any, Figures | None]], *arguments: object) -> None:
+    """Run one measurement in a loop of this kind and print its figures."""
+    backend, options = LOOPS[loop]
+    print(json.dumps(anyio.run(measuring, *arguments, backend=backend, backend_options=options)))
+
+
 def main(loop: str, workload: str, size: str, seconds: str, warmup: str) -> None:
     """Run one measurement and print its figures."""
-    backend, options = LOOPS[loop]
-    figures = anyio.run(
-        measure, workload, int(size), float(seconds), float(warmup), backend=backend, backend_options=options
-    )
-    print(json.dumps(figures))
+    print_figures(loop, measure, workload, int(size), float(seconds), float(warmup))
 
 
 if __name__ == "__main__":
