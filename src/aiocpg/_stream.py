@@ -17,11 +17,11 @@ from aiocpg._state.inbox import Inbox
 from aiocpg.errors import BusyError, ForkedError
 
 FAIR_CALLS = 64
-"""A call that need not wait still lets the loop run once in so many."""
+"""A call that need not wait still lets the loop run once in so many,"""
 
 FAIR_SECONDS = 0.001
-"""A read does so only when the loop has not run for so long: what does little with each event has to read them as fast
-as they come, up to 256 in each turn of the loop."""
+"""when it has not run for so long. A turn of the loop costs as much as twenty small messages; and who does little with
+each event has to read them as fast as they come, up to 256 in each turn."""
 
 KEEPING_UP = 1024
 """Events that wait for a reader from which on it reads some more than these 256 in each turn, whatever it does with

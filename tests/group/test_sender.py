@@ -325,6 +325,20 @@ async def test_sends_that_never_wait_leave_others_a_turn(engine: Engine, many: b
         tasks.cancel_scope.cancel()
 
 
+async def test_sends_in_a_row_go_on_for_a_moment_before_they_leave_others_a_turn(engine: Engine) -> None:
+    """A turn of the loop costs as much as twenty of them."""
+    ticker = Ticker()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ticker.run)
+        for _ in range(50_000):
+            if not engine.sender.send_soon(b"x"):
+                await engine.sender.send(b"x")
+            engine.deliver(b"x")
+            engine.taken.clear()
+        assert 3 <= ticker.count < 50_000 / 64 / 2
+        tasks.cancel_scope.cancel()
+
+
 # -- Cancelling
 
 

@@ -10,6 +10,7 @@ awaited after. So a cancelled call has sent nothing, and a call that sent return
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
@@ -18,7 +19,7 @@ import anyio.lowlevel
 
 from aiocpg._events import Message, Receipt
 from aiocpg._state.sends import OVERHEAD, SentMessages
-from aiocpg._stream import FAIR_CALLS
+from aiocpg._stream import FAIR_CALLS, FAIR_SECONDS
 from aiocpg.engine._base import Membership
 from aiocpg.errors import CPGError, MessageLostError
 
@@ -105,6 +106,7 @@ class Sender:
         self._calls = _Calls()
         self._ended: CPGError | None = None
         self._fair = FAIR_CALLS
+        self._turn_ends = 0.0
 
     def send_now(self, data: bytes, confirmation: Confirmation | None = None) -> bool:
         """
@@ -128,7 +130,13 @@ class Sender:
     def send_soon(self, data: bytes, confirmation: Confirmation | None = None) -> bool:
         """The same, but it refuses once in so many calls, for the sake of the others in the loop."""
         self._fair -= 1
-        return self._fair > 0 and self.send_now(data, confirmation)
+        return (self._fair > 0 or self._has_time()) and self.send_now(data, confirmation)
+
+    def _has_time(self) -> bool:
+        if time.monotonic() >= self._turn_ends:
+            return False
+        self._fair = FAIR_CALLS
+        return True
 
     async def send(self, data: bytes, confirmation: Confirmation | None = None) -> None:
         """Send one message; waits for its turn, for room in the window, and for congestion to end."""
@@ -250,6 +258,7 @@ class Sender:
             # Before the send and not after it: what is cancelled here has sent nothing.
             self._fair = FAIR_CALLS
             await anyio.lowlevel.checkpoint()
+            self._turn_ends = time.monotonic() + FAIR_SECONDS
 
     def _has_room(self, size: int) -> bool:
         if self._ended is not None:
