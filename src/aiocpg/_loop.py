@@ -273,9 +273,12 @@ class _TrioTask(Timer, Task):
         self._scope = trio.CancelScope()
         self._run = run
         self._crashed = crashed
-        # At the end of the run, when the other system tasks are gone, it takes no more, and callbacks still come.
-        with suppress(RuntimeError):
+        try:
             trio.lowlevel.spawn_system_task(self._main, name=name)
+        except RuntimeError:
+            # At the end of the run, when the other system tasks are gone, it takes no more, and callbacks still come.
+            if not trio.lowlevel.in_trio_run():
+                raise
 
     async def _main(self) -> None:
         with self._scope:
