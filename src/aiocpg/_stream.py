@@ -5,7 +5,7 @@ Asynchronous iterators over an inbox: waiting, fairness and the rule of one read
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -129,30 +129,28 @@ class Stream(Generic[T]):
             taken()
 
     async def _wait(self) -> None:
+        inbox = self._inbox
+        self._fair = FAIR_CALLS
         self._is_read = True
         try:
-            await self._wait_for_something()
+            if inbox.has_something:
+                if time.monotonic() < self._turn_ends or self._has_to_keep_up():
+                    return
+                # The yield stands before the event is taken, so that a cancellation here loses nothing.
+                await anyio.lowlevel.checkpoint()
+            while not inbox.has_something:
+                await self._arrival()
+            self._turn_ends = time.monotonic() + FAIR_SECONDS
+            self._calls = 0
         finally:
             self._is_read = False
+            inbox.arrived = None
 
-    async def _wait_for_something(self) -> None:
-        self._fair = FAIR_CALLS
-        inbox = self._inbox
-        if inbox.has_something:
-            if time.monotonic() < self._turn_ends or self._has_to_keep_up():
-                return
-            # The yield stands before the event is taken, so that a cancellation here loses nothing.
-            await anyio.lowlevel.checkpoint()
-        while not inbox.has_something:
-            if self._new_signal is None:
-                self._new_signal = current_port().signal  # for good: nobody else may use this stream
-            inbox.arrived = arrived = self._new_signal()
-            try:
-                await arrived.wait()
-            finally:
-                inbox.arrived = None
-        self._turn_ends = time.monotonic() + FAIR_SECONDS
-        self._calls = 0
+    def _arrival(self) -> Awaitable[object]:
+        if self._new_signal is None:
+            self._new_signal = current_port().signal  # for good: nobody else may use this stream
+        self._inbox.arrived = arrived = self._new_signal()
+        return arrived.wait()
 
     def _has_to_keep_up(self) -> bool:
         self._calls += FAIR_CALLS

@@ -197,10 +197,12 @@ class Sender:
 
     def delivered(self, own: Sequence[Message]) -> None:
         """Own messages came back."""
-        done = 0
-        while (done := done + self._sent.came_back_in_order(map(_data, own[done:]))) < len(own):
+        payloads = list(map(_data, own))
+        done = self._sent.came_back_in_order(payloads)
+        while done < len(own):
             self._came_back(own[done])
             done += 1
+            done += self._sent.came_back_in_order(payloads[done:])
         self.wake()
 
     def _came_back(self, message: Message) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import groupby, repeat
+from operator import countOf
 from typing import Any, TypeAlias
 
 from aiocpg._events import Address, ConfigurationChange, Event, Message, Reason, RingChange, View
@@ -22,7 +22,7 @@ Record: TypeAlias = tuple[Address, bytes] | ConfigurationChange | RingChange
 
 
 # Half the cost of Message(...).
-_make: Any = partial(tuple.__new__, Message)
+_make: Any = tuple.__new__
 
 
 class Phase(enum.Enum):
@@ -66,9 +66,12 @@ class History:
         """The newest view."""
         return self._views.view
 
-    def take(self, records: Iterable[Record]) -> list[Event]:
+    def take(self, records: Sequence[Record]) -> list[Event]:
         """The events that these records make, in order."""
         events: list[Event] = []
+        if countOf(map(type, records), tuple) == len(records):  # nearly always
+            self._messages(records, events)
+            return events
         for kind, run in groupby(records, type):
             if self.phase is Phase.GONE:
                 break
@@ -106,7 +109,7 @@ class History:
 
     def _messages(self, run: Sequence[Any], events: list[Event]) -> None:
         """Messages with nothing between them. They are made all at once: nothing else is done as often."""
-        if self.phase is not Phase.MEMBER:
+        if self.phase is not Phase.MEMBER or not run:
             return
         if self._views.is_pending:
             self._append(events, self._views.close(self.position))
@@ -116,7 +119,7 @@ class History:
         self.position += len(run)
         senders, payloads = zip(*run, strict=True)
         numbers = range(first, self.position + 1)
-        messages = list(map(_make, zip(repeat(self._group), senders, payloads, numbers, repeat(view))))
+        messages = list(map(_make, repeat(Message), zip(repeat(self._group), senders, payloads, numbers, repeat(view))))
         events += messages
         if senders.count(me) == len(messages):
             self.own += messages

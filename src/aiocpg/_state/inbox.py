@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat, takewhile
-from operator import is_, itemgetter
+from itertools import takewhile
+from operator import countOf, itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from aiocpg._events import Disconnected, Message
@@ -53,7 +53,7 @@ def cost(event: object) -> int:
 
 def cost_of(events: Sequence[object]) -> int:
     """Bytes that these count for in all."""
-    if all(map(is_, map(type, events), repeat(Message))):  # nearly always, and in a tenth of the time
+    if countOf(map(type, events), Message) == len(events):  # nearly always, and in a tenth of the time
         return sum(map(len, map(_data, events))) + EVENT_OVERHEAD * len(events)
     return sum(map(cost, events))
 

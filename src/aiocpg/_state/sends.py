@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice, repeat
+from collections.abc import Sequence
+from itertools import accumulate, repeat, starmap
+from operator import eq
 from typing import Generic, TypeVar
 
 WINDOW = 768 * 1024
@@ -45,7 +46,9 @@ class SentMessages(Generic[C]):
     """
 
     def __init__(self) -> None:
-        self._sent: deque[tuple[bytes, C | None]] = deque()
+        self._sent: deque[bytes] = deque()
+        # By the number of the message, the first one ever being 0; in their order. Most messages carry nothing.
+        self._confirmations: dict[int, C] = {}
         self.bytes = 0
         self.returned = 0
         self.limit = WINDOW
@@ -66,42 +69,50 @@ class SentMessages(Generic[C]):
         """How many messages from ``start`` on fit the window, ``most`` at the most."""
         if not self.has_room(len(messages[start])):
             return 0
-        costs = [len(data) + OVERHEAD for data in islice(messages, start, start + most)]
-        return bisect_right(list(accumulate(costs)), WINDOW - self.bytes) or int(not self._sent)
+        wanted = messages[start : start + most]
+        room = WINDOW - self.bytes
+        if _cost(wanted) <= room:
+            return len(wanted)
+        costs = [len(data) + OVERHEAD for data in wanted]
+        return bisect_right(list(accumulate(costs)), room) or int(not self._sent)
 
     def sent(self, data: bytes, confirmation: C | None = None) -> None:
         """The engine has taken a message."""
-        self._sent.append((data, confirmation))
+        if confirmation is not None:
+            self._confirmations[self.returned + len(self._sent)] = confirmation
+        self._sent.append(data)
         self.bytes += len(data) + OVERHEAD
 
     def sent_many(self, messages: Sequence[bytes]) -> None:
         """The engine has taken these, in order."""
-        self._sent.extend(zip(messages, repeat(None)))
-        self.bytes += sum(map(len, messages)) + OVERHEAD * len(messages)
+        self._sent.extend(messages)
+        self.bytes += _cost(messages)
 
-    def came_back_in_order(self, messages: Iterable[bytes]) -> int:
+    def came_back_in_order(self, messages: Sequence[bytes]) -> int:
         """
         Own messages were delivered: take those, from the first on, that went out in this order and carry nothing.
 
         Nearly all do, and nothing has to be looked for. Returns how many; the next one is for :meth:`came_back`.
         """
         sent = self._sent
-        count = size = 0
-        for data in messages:
-            if not sent or sent[0][1] is not None or sent[0][0] != data:
-                break
-            sent.popleft()
-            size += len(data)
-            count += 1
-        self.bytes -= size + OVERHEAD * count
+        expected = messages[: min(len(sent), self._before_confirmation)]
+        same = list(map(eq, sent, expected))
+        count = same.index(False) if False in same else len(same)
+        deque(starmap(sent.popleft, repeat((), count)), maxlen=0)  # a loop in C; this is done for each message
+        self.bytes -= _cost(messages[:count])
         self.returned += count
         return count
 
+    @property
+    def _before_confirmation(self) -> int:
+        """How many of the first messages carry nothing."""
+        return next(iter(self._confirmations)) - self.returned if self._confirmations else len(self._sent)
+
     def came_back(self, data: bytes) -> tuple[C | None, list[C]]:
         """An own message was delivered: its confirmation, and those of the messages now known to be lost."""
-        if self._sent and self._sent[0][0] == data:
+        if self._sent and self._sent[0] == data:
             return self._pop(), []
-        place = next((index for index, (sent, _) in enumerate(self._sent) if sent == data), None)
+        place = next((index for index, sent in enumerate(self._sent) if sent == data), None)
         if place is None:
             return None, []  # not one of ours: somebody used the handle past us
         lost = [self._pop() for _ in range(place)]
@@ -109,8 +120,9 @@ class SentMessages(Generic[C]):
 
     def withdraw(self, data: bytes) -> None:
         """The newest message was not sent after all."""
-        if self._sent and self._sent[-1][0] is data:
+        if self._sent and self._sent[-1] is data:
             self._sent.pop()
+            self._confirmations.pop(self.returned + len(self._sent), None)
             self.bytes -= len(data) + OVERHEAD
 
     def settle(self) -> list[C]:
@@ -119,7 +131,11 @@ class SentMessages(Generic[C]):
         return [confirmation for confirmation in missing if confirmation is not None]
 
     def _pop(self) -> C | None:
-        data, confirmation = self._sent.popleft()
-        self.bytes -= len(data) + OVERHEAD
+        confirmation = self._confirmations.pop(self.returned, None)
+        self.bytes -= len(self._sent.popleft()) + OVERHEAD
         self.returned += 1
         return confirmation
+
+
+def _cost(messages: Sequence[bytes]) -> int:
+    return sum(map(len, messages)) + OVERHEAD * len(messages)

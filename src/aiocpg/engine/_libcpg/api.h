@@ -11,7 +11,7 @@
 
 /* Kinds of records, and what their other three fields hold. */
 #define AIOCPG_NAME 0    /* -, -, length: the group of the records that follow */
-#define AIOCPG_MESSAGE 1 /* sender's nodeid, sender's pid, length */
+#define AIOCPG_MESSAGE 1 /* sender's nodeid, sender's pid, length of each of count messages in a row */
 #define AIOCPG_CONFCHG 2 /* members, left, length: struct cpg_address of members, left, joined */
 #define AIOCPG_RING 3    /* representative's nodeid, number of nodes, length: uint64_t seq, then uint32_t nodeids */
 
@@ -20,6 +20,7 @@ struct aiocpg_record {
     uint32_t nodeid;
     uint32_t pid;
     uint32_t length;
+    uint32_t count; /* 1 but for messages: their bytes lie one after the other */
 };
 
 /*
@@ -34,7 +35,7 @@ struct aiocpg_arena {
     size_t used;
     size_t size;
     size_t limit;         /* most bytes it may hold, 0 for no limit */
-    uint32_t events;      /* records without the names */
+    uint32_t events;      /* what was collected: names do not count, each message does */
     int failed;           /* an event was lost for want of memory */
     struct cpg_name name; /* the group of the last record */
     cpg_handle_t lossy;   /* the handle it was lost for, which must not go on; 0 for none */

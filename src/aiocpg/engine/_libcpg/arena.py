@@ -7,6 +7,8 @@ This is the hot path of every delivery: one call into C per batch, then one loop
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 from aiocpg._events import Address, ConfigurationChange, MemberChange, Reason, RingChange, RingId
@@ -18,13 +20,16 @@ from .status import Status
 KEEP = 2 * 1024 * 1024
 """Bytes an arena keeps between drains; what a bigger batch needed beyond it is given back."""
 
-_RECORD = struct.Struct("=4I")
+_RECORD = struct.Struct("=5I")
 _MEMBER = struct.Struct("=3I")
 _NAME: int = lib.AIOCPG_NAME
 _MESSAGE: int = lib.AIOCPG_MESSAGE
 _CONFCHG: int = lib.AIOCPG_CONFCHG
 _REASONS = {int(reason): reason for reason in Reason}
 _MOST_ADDRESSES = 4096
+
+_ROW = 16
+"""Messages of one size that are cut apart by one call, which takes a fifth of the time of as many slices."""
 
 
 class _Addresses(dict[tuple[int, int], Address]):
@@ -87,9 +92,12 @@ class Arena:
         append = records.append
         name = b""
         start = 0
-        for kind, nodeid, pid, length in _RECORD.iter_unpack(ffi.buffer(arena.records, arena.count * _RECORD.size)):
-            end = start + length
-            if kind == _MESSAGE:
+        of_all = ffi.buffer(arena.records, arena.count * _RECORD.size)
+        for kind, nodeid, pid, length, count in _RECORD.iter_unpack(of_all):
+            end = start + length * count
+            if count > 1:
+                records += zip(repeat(addresses[nodeid, pid]), _cut(data, start, length, count))
+            elif kind == _MESSAGE:
                 append((addresses[nodeid, pid], data[start:end]))
             elif kind == _NAME:
                 name = data[start:end]
@@ -108,6 +116,24 @@ class Arena:
         members = sorted(line.address for line in lines[:n_members])
         n_gone = n_members + n_left
         return ConfigurationChange(group, tuple(members), tuple(lines[n_gone:]), tuple(lines[n_members:n_gone]))
+
+
+def _cut(data: Any, start: int, length: int, count: int) -> list[bytes]:
+    """Messages of one length that lie one after the other."""
+    rows, rest = divmod(count, _ROW)
+    messages: list[bytes] = []
+    if rows:
+        row = _row_of(length)
+        for number in range(rows):
+            messages += row.unpack_from(data, start + number * row.size)
+        start += rows * row.size
+    messages += [data[start + number * length : start + (number + 1) * length] for number in range(rest)]
+    return messages
+
+
+@lru_cache(maxsize=256)
+def _row_of(length: int) -> struct.Struct:
+    return struct.Struct(f"{length}s" * _ROW)
 
 
 def _new(limit: int) -> Any:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ._shim import ffi, lib
 from .status import Status, check
-
-# Looked up once: it is called for each message.
-_mcast = lib.aiocpg_mcast
-
 
 _OK = int(Status.OK)
 
@@ -30,10 +27,14 @@ class Guard:
 
     Raises:
         StatusError: The handle is not open.
+
+    Attributes:
+        send: ``send(data, len(data))`` is what :meth:`mcast` does, without a call of a Python function.
     """
 
     def __init__(self, handle: int, fd: int) -> None:
         self._guard: Any = ffi.new("struct aiocpg_guard *")
+        self.send: Callable[[bytes, int], int] = partial(lib.aiocpg_mcast, self._guard)
         self._taken: Any = ffi.new("size_t *")
         check("cpg_max_atomic_msgsize_get", lib.aiocpg_guard_open(self._guard, handle, fd))
 
@@ -49,8 +50,7 @@ class Guard:
         Returns:
             OK, NOT_WRITABLE or TRY_AGAIN (congested), HUNG_UP or LIBRARY (the connection is gone), TOO_BIG, BAD_HANDLE.
         """
-        status: int = _mcast(self._guard, data, len(data))
-        return status
+        return self.send(data, len(data))
 
     def mcast_many(self, messages: Sequence[bytes]) -> tuple[int, int]:
         """

@@ -68,6 +68,7 @@ class LoopHandle:
         self._raw = raw
         self._port = port
         self._guard = binding.Guard(raw.handle, raw.fd)
+        self._send = self._guard.send
         self._calls: set[BlockingCall[Any]] = set()
         self._owner: HandleOwner | None = None
         self._watch: Watch | None = None
@@ -92,7 +93,7 @@ class LoopHandle:
         """Send, or answer False: congested."""
         if self.lost is not None:
             raise self.lost.fresh()
-        status = self._guard.mcast(data)
+        status = self._send(data, len(data))
         return status == _OK or self._was_taken(status)
 
     def mcast_many(self, messages: Sequence[bytes]) -> int:
