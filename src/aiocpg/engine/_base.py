@@ -33,6 +33,7 @@ from typing import Protocol
 
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._state.history import Record
+from aiocpg._state.quorum import QuorumState
 from aiocpg.errors import CPGError
 
 MAX_EVENTS_PER_DRAIN = 256
@@ -109,6 +110,16 @@ class RingListener(Protocol):
         """The connection is over and was not ended by us. Comes once, and never after ``aclose``."""
 
 
+class QuorumListener(Protocol):
+    """Who hears of the quorum. All calls come in the loop that opened the engine."""
+
+    def on_quorum(self, state: QuorumState) -> None:
+        """This is how it is now. States that were over before they could be told are left out."""
+
+    def on_quorum_lost(self, error: CPGError) -> None:
+        """No more is told, and not because of ``aclose``. The engine may live on, and may be asked again."""
+
+
 class Engine(Protocol):
     """One connection to the world."""
 
@@ -152,6 +163,17 @@ class Engine(Protocol):
 
     def ask_ring(self) -> None:
         """See to it that the present ring is reported, if none was yet."""
+
+    async def watch_quorum(self, listener: QuorumListener) -> None:
+        """
+        Begin to report the quorum; the present state was reported when this returns. Again only after its loss.
+
+        Cancelling leaves nothing behind.
+
+        Raises:
+            EngineUnavailableError: It cannot be done, with the cure.
+            ConnectionLostError: The engine went away.
+        """
 
     async def aclose(self) -> None:
         """Give everything back. Repeating does nothing."""
