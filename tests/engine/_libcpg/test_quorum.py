@@ -191,5 +191,5 @@ def test_finished_handle_is_refused(node: ClusterNode) -> None:
         quorum.finalize(handle)
         assert quorum.Newest().drain(handle) == Status.BAD_HANDLE
         for call in (quorum.fd_get, quorum.trackstart, quorum.finalize):
-            with pytest.raises(StatusError, match="quorum_.*CS_ERR_BAD_HANDLE"):
+            with pytest.raises(StatusError, match=r"quorum_.*CS_ERR_BAD_HANDLE"):
                 call(handle)
