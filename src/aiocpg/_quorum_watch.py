@@ -82,8 +82,8 @@ class QuorumWatch:
     out again. So nothing piles up, and a slow reader is never behind.
 
     **There is no order between the quorum and the events of a group.** A change of the quorum may be seen before or
-    after the :class:`View` of the same ring; compare their ``ring_id``. Nor do all nodes know it at once: a node that
-    was cut off believes what it knew until its daemon has noticed, the token timeout of corosync.conf later.
+    after the :class:`View` that belongs to it. Nor do all nodes know it at once: a node that was cut off believes what
+    it knew until its daemon has noticed, the token timeout of corosync.conf later.
 
     While somebody watches, the daemon is asked for a sign of life. When it gives none for ``stall_after`` seconds (2
     unless ``connect`` was told otherwise), or is lost, the state is :class:`QuorumUnknown`. With

@@ -22,7 +22,7 @@ class Quorum:
     nodes: tuple[int, ...]
     """Node ids of the ring, sorted."""
     ring_id: RingId
-    """The ring it was decided for: :attr:`View.ring_id` of the views on it."""
+    """The ring it was decided for. A :class:`View` has the one on which its members last changed."""
     provider: Literal["corosync", "memory"]
     """Who decides: the one that corosync.conf names (libquorum does not tell which), or that of ``memory://``."""
 
