@@ -96,7 +96,16 @@ TESTED_ELSEWHERE: dict[str, str] = {
     # What a check is worth shows on the faulty engines that it finds.
     **{
         f"testing.conformance.{module}": "testing/test_conformance_faults.py"
-        for module in ("_calling", "_cancelling", "_joining", "_leaving", "_losing", "_ordering", "_refusing")
+        for module in (
+            "_calling",
+            "_cancelling",
+            "_joining",
+            "_leaving",
+            "_losing",
+            "_ordering",
+            "_quorum",
+            "_refusing",
+        )
     },
     "testing.conformance._reading": "testing/test_conformance_reading.py",
     **{

@@ -24,6 +24,9 @@ drained before stay.
 10. Bad input is refused before anything is sent, with the same class on every engine. Names and sizes are looked at
 above it, so what is left is a group that this process holds (AlreadyJoinedError); any name of 1 to 127 bytes and any
 message of up to ``max_message_size`` bytes, the empty one too, is good.
+11. The present state of the quorum is told before ``watch_quorum`` returns, then each that follows it, but for some
+that others followed at once. Nodes that cannot reach each other are never both told that they are quorate, once each
+knows that.
 """
 
 from __future__ import annotations
@@ -166,7 +169,7 @@ class Engine(Protocol):
 
     async def watch_quorum(self, listener: QuorumListener) -> None:
         """
-        Begin to report the quorum; the present state was reported when this returns. Again only after its loss.
+        Begin to report the quorum, instead of to whoever was told before; what is now was reported when this returns.
 
         Cancelling leaves nothing behind.
 

@@ -15,7 +15,7 @@ from aiocpg._loop import LoopPort
 from aiocpg._threads import BlockingCall, NoThreadError
 from aiocpg.engine._base import QuorumListener, RingListener
 from aiocpg.engine._claims import Claim
-from aiocpg.engine._libcpg import binding, quorum
+from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
 from aiocpg.engine.corosync._daemon import Daemon
 from aiocpg.engine.corosync._diagnose import unavailable, wrong_daemon
@@ -199,7 +199,6 @@ class CorosyncEngine:
 
     async def watch_quorum(self, listener: QuorumListener) -> None:
         self._handle.raise_lost()
-        quorum.load()
         opener = Opener(self._where)
         try:
             raw = await self._on_thread(
@@ -207,6 +206,7 @@ class CorosyncEngine:
             )
         except StatusError as error:
             raise await self._refused(error) from error
+        self._end_quorum()
         if raw is None:
             listener.on_quorum(NO_PROVIDER)
         else:

@@ -25,6 +25,7 @@ def open_on_thread(opener: Opener) -> RawHandle | None:
     A handle that the daemon tells of the quorum, the present state first; None where there is no provider.
 
     Raises:
+        EngineUnavailableError: libquorum is missing.
         StatusError: The daemon, or the library, said no.
         GaveUp: Called back.
     """
@@ -35,6 +36,7 @@ def open_on_thread(opener: Opener) -> RawHandle | None:
         handle, has_provider = quorum.initialize()
         return handle
 
+    quorum.load()
     library = Library(initialize, quorum.fd_get, quorum.finalize)
     raw = opener.retry(lambda: opener.open(library), BUSY_CODES)
     try:
