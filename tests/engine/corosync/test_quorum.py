@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import anyio
 import pytest
@@ -142,5 +143,21 @@ async def test_another_process_than_the_daemon_is_not_believed(engine: CorosyncE
     engine.daemon = engine.daemon._replace(pid=1)
     with pytest.raises(ConnectionLostError, match="another process"):
         await engine.watch_quorum(hearing)
-    await turns()
-    assert hearing.losses == []
+    assert (hearing.states, hearing.losses) == ([], [])
+
+
+@pytest.mark.usefixtures("no_leaks")
+async def test_answer_that_meets_the_close_is_given_back(node: ClusterNode) -> None:
+    """Both came in one turn of the loop; nothing is told, and nothing is kept."""
+    engine, hearing = await engine_on(node), Hearing()
+    answered = engine._on_thread
+
+    async def answered_and_closed(*args: Any, **options: Any) -> Any:
+        raw = await answered(*args, **options)
+        engine.abandon()
+        return raw
+
+    engine._on_thread = answered_and_closed  # type: ignore[method-assign] # the moment cannot be had otherwise
+    with pytest.raises(ConnectionClosedError):
+        await engine.watch_quorum(hearing)
+    assert hearing.states == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import SplitResult
 
@@ -12,7 +13,7 @@ import anyio
 
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._loop import LoopPort
-from aiocpg._threads import BlockingCall, NoThreadError
+from aiocpg._threads import BlockingCall, NoThreadError, start_thread
 from aiocpg.engine._base import QuorumListener, RingListener
 from aiocpg.engine._claims import Claim
 from aiocpg.engine._libcpg import binding
@@ -26,14 +27,7 @@ from aiocpg.engine.corosync._membership import CorosyncMembership, end_unseen, j
 from aiocpg.engine.corosync._quorum import NO_PROVIDER, QuorumSource, discard, open_on_thread
 from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle, end_at_once
 from aiocpg.engine.corosync._ring_probe import RingProbe
-from aiocpg.errors import (
-    AlreadyJoinedError,
-    ConnectionClosedError,
-    ConnectionLostError,
-    CPGError,
-    EngineUnavailableError,
-    StatusError,
-)
+from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, CPGError, EngineUnavailableError, StatusError
 
 T = TypeVar("T")
 
@@ -200,27 +194,20 @@ class CorosyncEngine:
     async def watch_quorum(self, listener: QuorumListener) -> None:
         self._handle.raise_lost()
         opener = Opener(self._where)
+        job = partial(open_on_thread, opener, self.daemon)
         try:
-            raw = await self._on_thread(
-                lambda: open_on_thread(opener), "quorum", abandon=opener.give_up, discard=discard
-            )
+            raw = await self._on_thread(job, "quorum", abandon=opener.give_up, discard=discard)
         except StatusError as error:
             raise await self._refused(error) from error
+        if self._is_closed or self._handle.lost is not None:  # while the answer was on its way
+            start_thread(lambda: discard(raw), "finalize")
+            self._handle.raise_lost()
+            raise ConnectionClosedError
         self._end_quorum()
         if raw is None:
             listener.on_quorum(NO_PROVIDER)
         else:
             self._quorum = QuorumSource(self._port, raw, listener)
-            self._check_quorum(raw)
-
-    def _check_quorum(self, raw: RawHandle) -> None:
-        # What may have happened while it was opened, or between that and now.
-        if self._is_closed or self._handle.lost is not None or raw.daemon != self.daemon:
-            self._end_quorum()
-            self._handle.raise_lost()
-            if self._is_closed:
-                raise ConnectionClosedError
-            raise ConnectionLostError("another process than this connection's daemon tells of the quorum")
 
     def _end_quorum(self) -> None:
         if self._quorum is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiocpg._events import DaemonIdentity
 from aiocpg._loop import LoopPort
 from aiocpg._state.quorum import NoQuorumProvider, Quorum, QuorumState, QuorumUnknown
 from aiocpg._threads import NoThreadError, nothing, start_thread
@@ -20,11 +21,12 @@ NO_PROVIDER = NoQuorumProvider(
 _UNDECIDED = QuorumUnknown("corosync's quorum provider has not decided anything yet")
 
 
-def open_on_thread(opener: Opener) -> RawHandle | None:
+def open_on_thread(opener: Opener, daemon: DaemonIdentity | None) -> RawHandle | None:
     """
-    A handle that the daemon tells of the quorum, the present state first; None where there is no provider.
+    A handle that this daemon tells of the quorum, the present state first; None where there is no provider.
 
     Raises:
+        ConnectionLostError: It is another process that tells.
         EngineUnavailableError: libquorum is missing.
         StatusError: The daemon, or the library, said no.
         GaveUp: Called back.
@@ -40,6 +42,8 @@ def open_on_thread(opener: Opener) -> RawHandle | None:
     library = Library(initialize, quorum.fd_get, quorum.finalize)
     raw = opener.retry(lambda: opener.open(library), BUSY_CODES)
     try:
+        if raw.daemon != daemon:  # started anew meanwhile, or somebody else has taken the name of the socket
+            raise ConnectionLostError("another process than this connection's daemon tells of the quorum")
         if has_provider:
             opener.retry(lambda: raw.request(quorum.trackstart), BUSY_CODES)
     except BaseException:
