@@ -35,6 +35,7 @@ missing_for_clusters() {
     command -v ip >/dev/null || has_file '/*bin/ip' || has_file '/usr/*bin/ip' || echo iproute2
     has_file '/usr/sbin/corosync' || command -v corosync >/dev/null || echo corosync
     has_file '/usr/include/corosync/cpg.h' || echo libcpg-dev
+    has_file '/usr/include/corosync/quorum.h' || echo libquorum-dev
 }
 
 # python3-dev fits /usr/bin/python3 only; another interpreter of the system has packages with its number.

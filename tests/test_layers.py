@@ -32,8 +32,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engine", "lowlevel"),
     ("engine.corosync", "engine.local", "engine.memory"),
     ("engine._claims", "engine._libcpg", "engine._sequencer", "engine._url"),
-    ("_hub",),
-    ("_comeback", "_lag", "_place", "_pulse", "_stream", "_threads", "engine._base"),
+    ("_hub", "_quorum"),
+    ("_comeback", "_lag", "_place", "_pulse", "_quorum_watch", "_stream", "_threads", "engine._base"),
     ("_health", "_loop", "_names", "_opening", "_payload", "_state"),
     ("_events",),
     ("errors",),
@@ -96,7 +96,16 @@ TESTED_ELSEWHERE: dict[str, str] = {
     # What a check is worth shows on the faulty engines that it finds.
     **{
         f"testing.conformance.{module}": "testing/test_conformance_faults.py"
-        for module in ("_calling", "_cancelling", "_joining", "_leaving", "_losing", "_ordering", "_refusing")
+        for module in (
+            "_calling",
+            "_cancelling",
+            "_joining",
+            "_leaving",
+            "_losing",
+            "_ordering",
+            "_quorum",
+            "_refusing",
+        )
     },
     "testing.conformance._reading": "testing/test_conformance_reading.py",
     **{

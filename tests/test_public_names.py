@@ -23,7 +23,7 @@ PACKAGES: dict[str, ModuleType] = {"aiocpg": aiocpg, "aiocpg.evs": evs}
 
 # Not objects with a docstring of their own: their text stands in the reference.
 PLAIN = {
-    "aiocpg": {"Buffer", "Event", "__version__"},
+    "aiocpg": {"Buffer", "Event", "QuorumState", "__version__"},
     "aiocpg.evs": {"Configuration", "EvsEvent", "GroupLike"},
 }
 DOCUMENTED = [

@@ -27,6 +27,8 @@ from aiocpg._events import (
 from aiocpg._group import Group
 from aiocpg._health import Health
 from aiocpg._opening import Opening
+from aiocpg._quorum_watch import QuorumWatch
+from aiocpg._state.quorum import NoQuorumProvider, Quorum, QuorumState, QuorumUnknown
 from aiocpg._state.reconnect import Reconnect
 from aiocpg._stream import Stream
 from aiocpg.errors import (
@@ -80,8 +82,13 @@ __all__ = [
     "Message",
     "MessageLostError",
     "MessageTooBigError",
+    "NoQuorumProvider",
     "NotJoinedError",
     "Opening",
+    "Quorum",
+    "QuorumState",
+    "QuorumUnknown",
+    "QuorumWatch",
     "Reason",
     "Receipt",
     "Reconnect",

@@ -16,6 +16,7 @@ from aiocpg._link import Return
 from aiocpg._loop import current_port
 from aiocpg._names import group_name
 from aiocpg._opening import Opening, caller
+from aiocpg._quorum_watch import QuorumWatch
 from aiocpg._session import Session
 from aiocpg._state.inbox import MAX_BUFFERED_BYTES, checked_budget
 from aiocpg._state.reconnect import Reconnect, policy_of
@@ -146,6 +147,32 @@ class Connection:
             ConnectionClosedError: This side has closed.
         """
         return self._session.open_rings(checked_budget(max_buffered_bytes))
+
+    def quorum(self) -> Opening[QuorumWatch]:
+        """
+        Watch whether this node is with the majority: ``await`` it, or enter it with ``async with``.
+
+        Returns with the present state, as soon as the daemon has told it. Its ``state`` is then how it is now, and it
+        iterates over changes; it may be opened any number of times.
+
+        Where nobody decides what a majority is, the state is :class:`NoQuorumProvider`, and never quorate: with a
+        Corosync that has no ``quorum.provider``, and at ``local://``. ``memory://`` counts its nodes.
+
+        With Corosync the first call opens a libquorum handle, which stays until the connection ends: two descriptors
+        and 3 MiB in /dev/shm. Waits for the daemon without bound; cancelling is safe.
+
+        Raises:
+            EngineUnavailableError: It cannot be had, with the cure: libquorum is not installed, for one.
+            ConnectionLostError: The engine went away.
+            ConnectionClosedError: This side has closed.
+
+        Example::
+
+            async with cpg.quorum() as quorum:
+                if not quorum.state.is_quorate: ...
+        """
+        opened_at = caller()
+        return Opening(lambda: self._session.quorum.open(opened_at), "quorum()")
 
     async def aclose(self) -> None:
         """

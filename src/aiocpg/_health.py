@@ -12,7 +12,7 @@ class Health:
     """
     A snapshot of a connection. It asks nobody and costs nothing; the next one may differ.
 
-    ``is_ready`` sums it up. A service that must not act in a minority looks at ``ring`` as well.
+    ``is_ready`` sums it up. A service that must not act in a minority looks at :meth:`Connection.quorum` as well.
     """
 
     is_connected: bool

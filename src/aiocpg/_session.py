@@ -23,6 +23,7 @@ from aiocpg._link import Link, Return
 from aiocpg._loop import LoopEnd, LoopPort
 from aiocpg._place import Place
 from aiocpg._pulse import STALL_SECONDS, Pulse
+from aiocpg._quorum import QuorumKeeper
 from aiocpg._stream import Stream
 from aiocpg.engine._base import Engine, Membership
 from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, ConnectionLostError, CPGError, GroupClosedError
@@ -48,6 +49,7 @@ class Session:
         link: The engine at hand.
         place: Where it belongs.
         rings: The readers of rings.
+        quorum: What is known of the quorum, and its readers.
         lag: The watch over the loop.
     """
 
@@ -72,6 +74,7 @@ class Session:
         self._is_watched = stall_after is not None
         after = STALL_SECONDS if stall_after is None else stall_after
         self._pulse = Pulse(port, after, self._ping, self._is_pulse_wanted, self._stalled, self._resumed)
+        self.quorum = QuorumKeeper(port, self.link.policy, self)
         self.link.listen(self)
 
     def on_ring(self, change: RingChange) -> None:
@@ -83,15 +86,18 @@ class Session:
         """See :class:`aiocpg._link.LinkOwner`."""
         self._ring = None
         self.rings.publish_gap(Disconnected(error.reason))
+        self.quorum.on_away(error)
 
     def on_back(self) -> None:
         """See :class:`aiocpg._link.LinkOwner`."""
         if self.rings.readers:
             self.link.engine.ask_ring()
+        self.quorum.on_back()
 
     def on_over(self, error: CPGError) -> None:
         """See :class:`aiocpg._link.LinkOwner`."""
         self.rings.end(error)
+        self.quorum.end(error)
         if self.link.policy is not None:
             # Without a way back each group hears of its own loss.
             for life in list(self._lives):
@@ -105,6 +111,15 @@ class Session:
         """Raise why nothing new can be done, if so."""
         self.place.check()
         self.link.check_open()
+
+    def check_usable(self) -> None:
+        """See :class:`aiocpg._quorum.Surroundings`."""
+        self.place.check()
+
+    @property
+    def is_stalled(self) -> bool:
+        """See :class:`aiocpg._quorum.Surroundings`."""
+        return self._pulse.silent_for > 0
 
     @property
     def health(self) -> Health:
@@ -185,7 +200,9 @@ class Session:
     def _is_pulse_wanted(self) -> bool:
         if self.link.is_away or self.place.is_in_child():
             return False
-        return self._is_watched or self._asking > 0 or any(life.is_waiting for life in self._lives)
+        if self._is_watched or self._asking > 0 or self.quorum.is_pulse_wanted:
+            return True
+        return any(life.is_waiting for life in self._lives)
 
     def _stalled(self, seconds: float) -> None:
         log.warning("the daemon has not answered for %.1f s", seconds)
@@ -198,6 +215,7 @@ class Session:
     def _tell(self, event: DaemonStalled | DaemonResumed) -> None:
         for life in list(self._lives):
             life.pump.tell(event)
+        self.quorum.look()
 
     # -- The end
 
@@ -229,6 +247,7 @@ class Session:
             life.abandon()
         self.link.engine.abandon()
         self.rings.end()
+        self.quorum.end()
 
     def _ring_in_force(self) -> Sequence[RingChange]:
         return () if self._ring is None else (self._ring,)
@@ -242,6 +261,8 @@ class Session:
                 self._warn(f"group {life.membership.name!r} {ended}; joined at {opened_at}")
                 self._warn_of_readers(life.pump.hub, ended)
             self._warn_of_readers(self.rings, ended)
+            for watch in self.quorum.watches:
+                self._warn(f"quorum() {ended}; opened at {watch.opened_at}")
             self._warn(f"a connection {ended}; opened at {self._opened_at}")
         finally:
             self.abandon()  # also where warnings are errors

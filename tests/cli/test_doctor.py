@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from aiocpg.testing import ClusterNode
+from aiocpg.testing import ClusterNode, CorosyncCluster
 from cli.terminals import PATIENCE, PROGRAM, Terminal, records, run
 
 
@@ -21,11 +21,25 @@ def test_healthy_node_has_no_problem(node: ClusterNode) -> None:
     records(done)
     found = checks(done.stdout)
     states = {check: finding["state"] for check, finding in found.items()}
-    fine = ("libcpg", "version", "connection", "ring", "group", "shm")
-    assert states == {**dict.fromkeys(fine, "ok"), "quorum": "unknown"}
+    assert states == dict.fromkeys(("libcpg", "version", "connection", "ring", "group", "quorum", "shm"), "ok")
     assert "/libcpg.so.4" in found["libcpg"]["text"]
     assert f"pid {node.pid}, uid 0" in found["connection"]["text"]
     assert found["ring"]["text"].endswith("nodes 1")
+    assert found["quorum"]["text"] == "quorate, nodes 1"
+
+
+def test_minority_and_missing_provider_are_told_with_the_cure() -> None:
+    """A node of three that is alone has a problem; one that nobody decides for has none."""
+    with CorosyncCluster() as cluster, CorosyncCluster(nodes=1, quorum=False) as alone:
+        cluster.partition({1})
+        cluster.node(1).wait_members(1)
+        done = run(cluster.node(1), "doctor")
+        minority = checks(done.stdout)["quorum"]
+        nobody = checks(run(alone.node(1), "doctor").stdout)["quorum"]
+    assert done.returncode == 1
+    assert (minority["state"], nobody["state"]) == ("problem", "unknown")
+    assert "corosync-quorumtool" in minority["cure"]
+    assert "corosync_votequorum" in nobody["cure"]
 
 
 def test_absent_daemon_is_told_with_the_cure() -> None:
@@ -57,4 +71,4 @@ def test_terminal_gets_a_line_for_each(node: ClusterNode, terminal: Callable[...
     """With the state in front."""
     doctor = terminal(node, "doctor", on_terminal=True)
     assert doctor.ended() == 0
-    assert [line.split()[0] for line in doctor.lines] == ["ok"] * 6 + ["unknown"]
+    assert [line.split()[0] for line in doctor.lines] == ["ok"] * 7

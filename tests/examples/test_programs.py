@@ -175,3 +175,26 @@ def test_test_of_ones_own_passes(name: str, number: int, tmp_path: Path) -> None
     ]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert f"{number} passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_register_takes_no_writes_in_a_minority(three: CorosyncCluster, play: Stage) -> None:
+    """The side that is cut off refuses them and still answers; the majority goes on; both take them when it healed."""
+    cut_off, other = (play.start(three.node(nodeid), "register") for nodeid in (1, 2))
+    for register in (cut_off, other):
+        register.until_line("writes are taken")
+    cut_off.type("colour red")
+    other.until_line("colour is red")
+    three.partition({1}, {2, 3})
+    cut_off.until_line("writes are refused: there are only nodes 1")
+    cut_off.type("colour blue", "colour")
+    cut_off.until_line("refused: colour blue")
+    cut_off.until_line("colour is red", 2)
+    other.type("colour green")
+    other.until_line("colour is green")
+    three.heal()
+    cut_off.until_line("writes are taken", 2)
+    cut_off.type("colour white")
+    other.until_line("colour is white")
+    assert texts(other, "colour is") == ["red", "green", "white"]
+    for register in (cut_off, other):
+        register.interrupt()

@@ -32,7 +32,15 @@ def iterators(cpg: Connection, group: Group) -> Calls:
     """Return a task for each kind of iterator."""
     streams = {"events": group.events(), "messages": group.messages(), "changes": group.changes()}
     more = {"views": group.views(), "rings": cpg.rings(), "the group": aiter(group)}
-    return {name: lambda stream=stream: read_on(stream) for name, stream in (streams | more).items()}
+    return {name: lambda stream=stream: read_on(stream) for name, stream in (streams | more).items()} | {
+        "quorum": lambda: read_quorum(cpg)
+    }
+
+
+async def read_quorum(cpg: Connection) -> None:
+    """Watch the quorum to its end."""
+    async with cpg.quorum() as quorum:
+        await read_on(quorum)
 
 
 def busy_calls(cpg: Connection, group: Group) -> Calls:
@@ -74,7 +82,7 @@ async def everything_raises(cpg: Connection, group: Group) -> None:
     """Make every call; it must say that the connection is lost. Leaving and closing is quiet."""
     calls = {"mcast": lambda: group.mcast(b""), "mcast_many": lambda: group.mcast_many([b""])}
     calls |= {"mcast_confirmed": lambda: group.mcast_confirmed(b""), "members": lambda: cpg.members(b"busy")}
-    calls |= {"groups": cpg.groups, "read": lambda: anext(group.events())}
+    calls |= {"groups": cpg.groups, "quorum": cpg.quorum, "read": lambda: anext(group.events())}
     for call in calls.values():
         with pytest.raises(ConnectionLostError):
             await call()

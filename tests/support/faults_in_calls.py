@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -344,3 +345,48 @@ class RefusesEmptyMessages(FaultyMembership):
         if not data:
             raise ValueError("there is nothing to send")
         return self.real.mcast(data)
+
+
+# -- 11. The quorum
+
+
+class FaultyQuorum(FaultyEngine):
+    """Tells the quorum otherwise."""
+
+    async def watch_quorum(self, listener: Any) -> None:
+        told = listener.on_quorum
+        listener.on_quorum = lambda state: self.tell(told, state)
+        await self.real.watch_quorum(listener)
+
+    def tell(self, told: Any, state: Any) -> None:
+        """The fault."""
+
+
+class TellsNoQuorum(FaultyQuorum):
+    """Never."""
+
+
+class TellsQuorumOfAnotherNode(FaultyQuorum):
+    """One that is not there."""
+
+    def tell(self, told: Any, state: Any) -> None:
+        told(replace(state, nodes=(49,)))
+
+
+class TellsAllThatTheyAreQuorate(FaultyQuorum):
+    """As libquorum does without a provider."""
+
+    def tell(self, told: Any, state: Any) -> None:
+        told(replace(state, is_quorate=True))
+
+
+class TellsTheFirstQuorumOnly(FaultyQuorum):
+    """And no change."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self.first: Any = None
+
+    def tell(self, told: Any, state: Any) -> None:
+        self.first = self.first or state
+        told(self.first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import select
@@ -167,3 +168,22 @@ def forked() -> Iterator[int]:
     finally:
         os.close(there)
         os.waitpid(pid, 0)
+
+
+def daemon_socket_of(node: ClusterNode, before: set[int]) -> int:
+    """Return a copy of the descriptor that the daemon has got since: its end of our connection."""
+    assert node.pid is not None
+    (theirs,) = (fd for fd in sockets(node) - before)
+    pidfd = os.pidfd_open(node.pid)
+    try:
+        copy = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, theirs, 0)  # pidfd_getfd
+    finally:
+        os.close(pidfd)
+    assert copy >= 0, os.strerror(ctypes.get_errno())
+    return int(copy)
+
+
+def sockets(node: ClusterNode) -> set[int]:
+    """Return the daemon's descriptors that are sockets."""
+    folder = f"/proc/{node.pid}/fd"
+    return {int(name) for name in os.listdir(folder) if os.readlink(f"{folder}/{name}").startswith("socket:")}

@@ -103,6 +103,10 @@ CASES = (
     Case("everything_else_is_taken", calls.CutsNamesAtNul, "AlreadyJoinedError"),
     Case("everything_else_is_taken", calls.CutsLargeMessages, "came as .*1000000"),
     Case("everything_else_is_taken", calls.RefusesEmptyMessages, "ValueError"),
+    Case("quorum_is_told_before_the_call_returns", calls.TellsNoQuorum, "no state was told"),
+    Case("quorum_is_told_before_the_call_returns", calls.TellsQuorumOfAnotherNode, "node 1 was told Quorum"),
+    Case("quorum_is_never_on_two_sides", calls.TellsAllThatTheyAreQuorate, "two sides were told Quorum"),
+    waits("quorum_is_never_on_two_sides", calls.TellsTheFirstQuorumOnly, "node 1 to be told of the cut"),
 )
 
 BY_NAME: dict[str, Check] = {check.name: check for check in CHECKS}
@@ -144,5 +148,5 @@ def test_every_check_has_a_fault_that_it_finds() -> None:
 
 
 def test_every_promise_has_a_check() -> None:
-    """All ten."""
-    assert {check.promise for check in CHECKS} == set(range(1, 11))
+    """All eleven."""
+    assert {check.promise for check in CHECKS} == set(range(1, 12))

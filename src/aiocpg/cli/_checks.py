@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import anyio
@@ -66,19 +65,6 @@ async def version() -> Finding:
     return Finding("version", "unknown", "the program corosync is not installed here, or not in the path")
 
 
-async def quorum() -> Finding:
-    """Whether this node is with the majority, by corosync-quorumtool."""
-    said = await _said(["corosync-quorumtool", "-s"])
-    found = re.search(r"^Quorate:\s+(\w+)", said, re.MULTILINE)
-    if found is None:
-        reason = _first_line(said.splitlines()) or "it is not installed here, or not in the path"
-        return Finding("quorum", "unknown", f"corosync-quorumtool tells nothing: {reason}")
-    if found[1] == "Yes":
-        return Finding("quorum", "ok", "quorate")
-    cure = "groups work all the same, on the nodes of the ring; look at 'corosync-quorumtool -s' and at the other nodes"
-    return Finding("quorum", "problem", "not quorate: this node is in a minority", cure)
-
-
 async def _said(argv: list[str]) -> str:
     """All that a program of the system prints, within 5 s; nothing where it is not there."""
     program = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
@@ -88,7 +74,3 @@ async def _said(argv: list[str]) -> str:
         done = await anyio.run_process([program, *argv[1:]], check=False, stderr=-2)
         return done.stdout.decode(errors="replace")
     return f"{argv[0]} does not answer"
-
-
-def _first_line(lines: Iterable[str]) -> str:
-    return next((line for line in lines if line.strip()), "")

@@ -9,7 +9,18 @@ from collections.abc import AsyncIterator
 
 import anyio
 
-from aiocpg import Connection, ConnectionLostError, DaemonIdentity, EngineError, EngineUnavailableError, connect
+from aiocpg import (
+    Connection,
+    ConnectionLostError,
+    DaemonIdentity,
+    EngineError,
+    EngineUnavailableError,
+    NoQuorumProvider,
+    Quorum,
+    QuorumState,
+    QuorumUnknown,
+    connect,
+)
 
 from . import _checks
 from ._checks import Finding
@@ -48,12 +59,14 @@ async def _findings(url: str | None) -> AsyncIterator[Finding]:
     try:
         async with opening as cpg:
             inside = [_identity(chosen, cpg), await _ring(cpg), await _group(cpg)]
+            if _is_corosync(chosen):
+                inside.append(await _quorum(cpg))
     except EngineUnavailableError as error:
         inside = _refused(chosen, error)
     except EngineError as error:
         inside = [Finding("connection", "problem", str(error), "look at the daemon's log, and try again")]
     around = [_checks.libcpg(), await _checks.version()] if _is_corosync(chosen) else []
-    behind = [_checks.shared_memory(), await _checks.quorum()] if _is_corosync(chosen) else []
+    behind = [_checks.shared_memory()] if _is_corosync(chosen) else []
     for finding in (*around, *inside, *behind):
         yield finding
 
@@ -108,6 +121,31 @@ async def _group(cpg: Connection) -> Finding:
         return Finding("group", "ok", f"a message of ours came back in {took:.2f} ms")
     cure = "the cluster may be congested or forming a ring: try again, and look at the daemon's log"
     return Finding("group", "problem", f"no message came back within {_PATIENCE} s", cure)
+
+
+async def _quorum(cpg: Connection) -> Finding:
+    """Whether this node is with the majority."""
+    with anyio.move_on_after(_PATIENCE):
+        try:
+            async with cpg.quorum() as quorum:
+                return _judged(quorum.state)
+        except EngineUnavailableError as error:
+            return Finding("quorum", "problem", error.reason, error.cure)
+        except ConnectionLostError as error:
+            return Finding("quorum", "problem", str(error), "look at the daemon's log")
+    return Finding("quorum", "problem", f"nothing was told within {_PATIENCE} s", "look at the daemon's log")
+
+
+def _judged(state: QuorumState) -> Finding:
+    match state:
+        case Quorum(is_quorate=True, nodes=nodes):
+            return Finding("quorum", "ok", f"quorate, nodes {' '.join(map(str, nodes))}")
+        case NoQuorumProvider(reason=reason, cure=cure):
+            return Finding("quorum", "unknown", f"{reason}, which groups do not need", cure)
+        case QuorumUnknown(reason=reason):
+            return Finding("quorum", "unknown", reason)
+    cure = "groups work all the same, on the nodes of the ring; look at 'corosync-quorumtool -s' and at the other nodes"
+    return Finding("quorum", "problem", "not quorate: this node is in a minority", cure)
 
 
 _STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}

@@ -24,6 +24,9 @@ drained before stay.
 10. Bad input is refused before anything is sent, with the same class on every engine. Names and sizes are looked at
 above it, so what is left is a group that this process holds (AlreadyJoinedError); any name of 1 to 127 bytes and any
 message of up to ``max_message_size`` bytes, the empty one too, is good.
+11. The present state of the quorum is told before ``watch_quorum`` returns, then each that follows it, but for some
+that others followed at once. Nodes that cannot reach each other are never both told that they are quorate, once each
+knows that.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from typing import Protocol
 
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._state.history import Record
+from aiocpg._state.quorum import QuorumState
 from aiocpg.errors import CPGError
 
 MAX_EVENTS_PER_DRAIN = 256
@@ -109,6 +113,16 @@ class RingListener(Protocol):
         """The connection is over and was not ended by us. Comes once, and never after ``aclose``."""
 
 
+class QuorumListener(Protocol):
+    """Who hears of the quorum. All calls come in the loop that opened the engine."""
+
+    def on_quorum(self, state: QuorumState) -> None:
+        """This is how it is now. States that were over before they could be told are left out."""
+
+    def on_quorum_lost(self, error: CPGError) -> None:
+        """No more is told, and not because of ``aclose``. The engine may live on, and may be asked again."""
+
+
 class Engine(Protocol):
     """One connection to the world."""
 
@@ -152,6 +166,17 @@ class Engine(Protocol):
 
     def ask_ring(self) -> None:
         """See to it that the present ring is reported, if none was yet."""
+
+    async def watch_quorum(self, listener: QuorumListener) -> None:
+        """
+        Begin to report the quorum, instead of to whoever was told before; what is now was reported when this returns.
+
+        Cancelling leaves nothing behind.
+
+        Raises:
+            EngineUnavailableError: It cannot be done, with the cure.
+            ConnectionLostError: The engine went away.
+        """
 
     async def aclose(self) -> None:
         """Give everything back. Repeating does nothing."""

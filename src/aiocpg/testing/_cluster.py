@@ -39,6 +39,8 @@ class CorosyncCluster:
             breaks rings that are healthy.
         extra_uidgid: User ids besides root that may use the daemons.
         transport: "udpu" forms quicker and takes less memory, "knet" is what production uses.
+        quorum: Whether corosync_votequorum decides which nodes are the majority, with a vote for each node; without it
+            the state is :class:`aiocpg.NoQuorumProvider`.
 
     Example::
 
@@ -56,8 +58,9 @@ class CorosyncCluster:
         token: int = 500,
         extra_uidgid: Sequence[int] = (),
         transport: Literal["udpu", "knet"] = "udpu",
+        quorum: bool = True,
     ) -> None:
-        self._settings = Settings(nodes, shm_size, sched_rr, token, tuple(extra_uidgid), transport)
+        self._settings = Settings(nodes, shm_size, sched_rr, token, tuple(extra_uidgid), transport, quorum)
         self._control: Control | None = None
         self._nodes: tuple[ClusterNode, ...] = ()
         self._deaf: set[tuple[int, int]] = set()

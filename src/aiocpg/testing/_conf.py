@@ -29,7 +29,7 @@ totem {{
 {link}    }}
 }}
 quorum {{
-}}
+{provider}}}
 system {{
     sched_rr: {sched_rr}
     move_to_root_cgroup: no
@@ -67,6 +67,9 @@ _KNET_LINK = """\
 """
 
 
+_PROVIDER = "    provider: corosync_votequorum\n"
+
+
 @dataclass(frozen=True)
 class Settings:
     """
@@ -79,6 +82,7 @@ class Settings:
         token: Milliseconds without the token until it counts as lost.
         extra_uidgid: User ids besides root that may use the daemons.
         transport: "udpu" or "knet".
+        quorum: Whether corosync_votequorum decides who has the majority, a vote for each node.
     """
 
     nodes: int
@@ -87,6 +91,7 @@ class Settings:
     token: int
     extra_uidgid: Sequence[int]
     transport: str
+    quorum: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.nodes <= MAX_NODES:
@@ -108,6 +113,7 @@ def corosync_conf(settings: Settings) -> str:
         token=settings.token,
         consensus=settings.token * 6 // 5,
         link=_KNET_LINK if settings.transport == "knet" else "",
+        provider=_PROVIDER if settings.quorum else "",
         sched_rr="yes" if settings.sched_rr else "no",
         directory=DIRECTORY,
         nodelist="".join(_NODE.format(nodeid=nodeid, address=address(nodeid)) for nodeid in settings.nodeids),

@@ -33,6 +33,8 @@ class MemoryCluster:
         name: Makes it ``memory://NAME``, for programs that are given a URL; without one nobody comes in who was not
             given the URL of a node.
         seed: Of what :meth:`delay` leaves to chance.
+        quorum: Whether more than half of the nodes, running or not, are a quorum; without it the state is
+            :class:`aiocpg.NoQuorumProvider`.
 
     Example::
 
@@ -41,7 +43,7 @@ class MemoryCluster:
             cluster.wait_formed({1, 2})
     """
 
-    def __init__(self, nodes: int = 3, *, name: str | None = None, seed: int = 0) -> None:
+    def __init__(self, nodes: int = 3, *, name: str | None = None, seed: int = 0, quorum: bool = True) -> None:
         if not isinstance(nodes, int) or not 1 <= nodes <= 64:
             raise ValueError(f"a cluster has 1 to 64 nodes, not {nodes!r}")
         if name is not None:
@@ -49,6 +51,7 @@ class MemoryCluster:
         self._count = nodes
         self._name = name
         self._seed = seed
+        self._has_quorum = quorum
         self._world: World | None = None
         self._nodes: tuple[MemoryNode, ...] = ()
 
@@ -97,7 +100,7 @@ class MemoryCluster:
             world = find_world(name, to_control=True)
             if world.nodes or world.is_controlled:
                 raise ClusterError(f"memory://{name} exists already", "close what is open in it, or take another name")
-            world.control(range(1, self._count + 1), self._seed)
+            world.control(range(1, self._count + 1), self._seed, has_quorum=self._has_quorum)
         self._world = world
         self._nodes = tuple(MemoryNode(world, nodeid) for nodeid in world.nodes)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import threading
@@ -16,6 +15,7 @@ from aiocpg.engine._libcpg.arena import KEEP
 from aiocpg.engine._libcpg.binding import Arena, Handle, Status
 from aiocpg.testing import ClusterNode
 from support.handles import (
+    daemon_socket_of,
     drain,
     ended,
     finish,
@@ -23,6 +23,7 @@ from support.handles import (
     open_handle,
     open_member,
     python,
+    sockets,
     unread_events,
     wait_readable,
     wait_until,
@@ -272,25 +273,6 @@ def test_drain_says_library_when_the_daemon_is_gone(fresh_node: ClusterNode) -> 
         fresh_node.kill()
         fresh_node.wait_gone()
         assert binding.drain(handle, Arena(), 9, PLENTY) == (Status.LIBRARY, [])
-
-
-def daemon_socket_of(node: ClusterNode, before: set[int]) -> int:
-    """Return a copy of the descriptor that the daemon has got since: its end of our connection."""
-    assert node.pid is not None
-    (theirs,) = (fd for fd in sockets(node) - before)
-    pidfd = os.pidfd_open(node.pid)
-    try:
-        copy = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, theirs, 0)  # pidfd_getfd
-    finally:
-        os.close(pidfd)
-    assert copy >= 0, os.strerror(ctypes.get_errno())
-    return int(copy)
-
-
-def sockets(node: ClusterNode) -> set[int]:
-    """Return the daemon's descriptors that are sockets."""
-    folder = f"/proc/{node.pid}/fd"
-    return {int(name) for name in os.listdir(folder) if os.readlink(f"{folder}/{name}").startswith("socket:")}
 
 
 def test_drain_says_stuck_when_readable_and_nothing_ever_comes(fresh_node: ClusterNode) -> None:

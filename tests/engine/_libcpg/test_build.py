@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from aiocpg.engine._libcpg._shim import ffi, lib
 from aiocpg.engine._libcpg.status import Status
 
 SOURCES = Path(__file__).parents[3] / "src/aiocpg/engine/_libcpg"  # an installed package has no C files
-ABI = (SOURCES / "abi.h").read_text()
+ABI = "".join((SOURCES / name).read_text() for name in ("abi.h", "quorum_abi.h"))
+TABLES = {"cpg": "table.h", "quorum": "quorum_table.h"}
 HEADERS = (
     "#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n#include <sys/uio.h>\n#include <corosync/cpg.h>\n"
+    "#include <corosync/quorum.h>\n"
 )
 STRUCTS = {
     "struct cpg_address": ("nodeid", "pid", "reason"),
@@ -24,9 +27,14 @@ STRUCTS = {
     "struct cpg_ring_id": ("nodeid", "seq"),
     "cpg_model_data_t": ("model",),
     "cpg_model_v1_data_t": ("model", "cpg_deliver_fn", "cpg_confchg_fn", "cpg_totem_confchg_fn", "flags"),
+    "struct quorum_ring_id": ("nodeid", "seq"),
+    "quorum_callbacks_t": ("quorum_notify_fn",),
+    "quorum_model_data_t": ("model",),
+    "quorum_model_v1_data_t": ("model", "quorum_notify_fn", "nodelist_notify_fn"),
 }
 SCALARS = ("cpg_handle_t", "cpg_iteration_handle_t", "cs_error_t", "cs_dispatch_flags_t", "cpg_guarantee_t")
-VALUES = sorted(set(re.findall(r"\b(?:CS|CPG)_[A-Z0-9_]+\b(?= = |\s+(?:0x)?\d)", ABI)))
+SCALARS += ("quorum_handle_t", "quorum_model_t")
+VALUES = sorted(set(re.findall(r"\b(?:CS|CPG|QUORUM)_[A-Z0-9_]+\b(?= = |\s+(?:0x)?\d)", ABI)))
 
 
 def ask_compiler(tmp_path: Path, body: str) -> dict[str, int]:
@@ -39,7 +47,7 @@ def ask_compiler(tmp_path: Path, body: str) -> dict[str, int]:
 
 
 def test_structs_are_those_of_the_header(tmp_path: Path) -> None:
-    """Sizes and offsets agree with corosync/cpg.h; libcpg writes into these."""
+    """Sizes and offsets agree with corosync/cpg.h and quorum.h; the libraries read and write these."""
     ours = {name: ffi.sizeof(name) for name in (*STRUCTS, *SCALARS)}
     ours |= {f"{name}.{field}": ffi.offsetof(name, field) for name, fields in STRUCTS.items() for field in fields}
     sizes = [f'printf("{name}=%zu\\n", sizeof({name}));' for name in (*STRUCTS, *SCALARS)]
@@ -59,15 +67,16 @@ def test_values_are_those_of_the_header(tmp_path: Path) -> None:
 
 
 def test_functions_have_the_types_of_the_header(tmp_path: Path) -> None:
-    """Each function pointer of our table takes the real function without a complaint."""
-    fields = re.findall(r"\(\*(\w+)\)\(", (SOURCES / "table.h").read_text())
-    real = ", ".join(f".{field} = cpg_{field}" for field in fields)
+    """Each function pointer of our tables takes the real function without a complaint, and so do the callbacks."""
     callbacks = (".cpg_deliver_fn = d", ".cpg_confchg_fn = c", ".cpg_totem_confchg_fn = t")
     source = tmp_path / "types.c"
     source.write_text(
-        f'{HEADERS}#include "{SOURCES}/table.h"\nextern struct aiocpg_table table;\n'
-        f"struct aiocpg_table table = {{{real}}};\n{_callbacks()}"
-        f"extern cpg_model_v1_data_t model;\ncpg_model_v1_data_t model = {{{', '.join(callbacks)}}};\n"
+        HEADERS
+        + "".join(_table(library, file) for library, file in TABLES.items())
+        + _callbacks()
+        + _variable("cpg_model_v1_data_t", "model", callbacks)
+        + _variable("quorum_callbacks_t", "v0", [".quorum_notify_fn = o"])
+        + _variable("quorum_model_v1_data_t", "v1", [".quorum_notify_fn = q"])
     )
     done = subprocess.run(
         ["cc", "-Wall", "-Wextra", "-Werror", "-c", "-o", tmp_path / "types.o", source],
@@ -78,10 +87,21 @@ def test_functions_have_the_types_of_the_header(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def _table(library: str, file: str) -> str:
+    text = (SOURCES / file).read_text()
+    (kind,) = re.findall(r"^(struct \w+) {", text, re.M)
+    real = [f".{field} = {library}_{field}" for field in re.findall(r"\(\*(\w+)\)\(", text)]
+    return f'#include "{SOURCES}/{file}"\n' + _variable(kind, f"{library}_table", real)
+
+
+def _variable(kind: str, name: str, fields: Iterable[str]) -> str:
+    return f"extern {kind} {name};\n{kind} {name} = {{{', '.join(fields)}}};\n"
+
+
 def _callbacks() -> str:
     # Our own callbacks' prototypes as shim.h has them, under short names.
     prototypes = re.findall(r"^void aiocpg_on_\w+\((.*?)\);", (SOURCES / "shim.h").read_text(), re.S | re.M)
-    return "\n".join(f"void {name}({types});" for name, types in zip("dct", prototypes, strict=True)) + "\n"
+    return "\n".join(f"void {name}({types});" for name, types in zip("dctoq", prototypes, strict=True)) + "\n"
 
 
 @pytest.mark.parametrize("source", build.SOURCES)

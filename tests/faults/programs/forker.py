@@ -50,7 +50,9 @@ class Traffic:
             await anyio.lowlevel.checkpoint()
 
 
-async def every_call(cpg: aiocpg.Connection, group: aiocpg.Group, stream: aiocpg.Stream[Any]) -> None:
+async def every_call(
+    cpg: aiocpg.Connection, group: aiocpg.Group, stream: aiocpg.Stream[Any], quorum: aiocpg.QuorumWatch
+) -> None:
     """Make every call of the child; closing and leaving must be quiet."""
     calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: group.mcast(b"never"),
@@ -63,12 +65,16 @@ async def every_call(cpg: aiocpg.Connection, group: aiocpg.Group, stream: aiocpg
         lambda: anext(stream),
         lambda: anext(aiter(group)),
         stream.receive_batch,
+        cpg.quorum,
+        lambda: anext(quorum),
+        lambda: quorum.state,
     ]
     for call in calls:
         await must_be_refused(call)
     for make in (group.events, group.messages, group.changes, group.views, cpg.rings):
         await must_be_refused(make)
     await stream.aclose()
+    await quorum.aclose()
     await group.leave()
     await cpg.aclose()
     gc.collect()
@@ -130,6 +136,7 @@ async def be_the_child(backend: str, what: str, *objects: Any) -> None:
 async def main(backend: str, what: str) -> None:
     """Fork in the middle of traffic, and see that it goes on to its end."""
     async with anyio.create_task_group() as tasks, aiocpg.connect() as cpg, cpg.join(b"forked") as group:
+        quorum = await cpg.quorum()
         traffic = Traffic(group)
         stream = group.messages()
         tasks.start_soon(traffic.receive)
@@ -137,14 +144,19 @@ async def main(backend: str, what: str) -> None:
         await traffic.half_way()
         child = os.fork()
         if child == 0:
-            await be_the_child(backend, what, cpg, group, stream)
+            await be_the_child(backend, what, cpg, group, stream, quorum)
         if what == "lingers":
             print("forked", flush=True)
         _, status = await anyio.to_thread.run_sync(os.waitpid, child, 0)
         await until_all_read(traffic)
         expected_views = 3 if what == "anew" else 1
         mine = [number for number in traffic.read if number >= 0]
-        ok = status == 0 and mine == list(range(MESSAGES)) and traffic.views == expected_views
+        ok = (
+            quorum.state.is_quorate
+            and status == 0
+            and mine == list(range(MESSAGES))
+            and traffic.views == expected_views
+        )
         print("well" if ok else f"child {status}, read {traffic.read[-3:]}, views {traffic.views}", flush=True)
 
 

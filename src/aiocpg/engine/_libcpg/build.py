@@ -12,8 +12,8 @@ from cffi import FFI
 
 HERE = Path(__file__).parent  # relative to setup.py, as setuptools wants its sources
 IOVEC = "struct iovec { void *iov_base; size_t iov_len; };"
-FRAGMENTS = ("abi.h", "table.h", "api.h")
-SOURCES = ("load.c", "arena.c", "dispatch.c", "guard.c")
+FRAGMENTS = ("abi.h", "table.h", "api.h", "quorum_abi.h", "quorum_table.h", "quorum_api.h")
+SOURCES = ("load.c", "arena.c", "dispatch.c", "guard.c", "quorum.c")
 
 ffibuilder = FFI()
 ffibuilder.cdef("\n".join([IOVEC, *((HERE / name).read_text(encoding="utf-8") for name in FRAGMENTS)]))

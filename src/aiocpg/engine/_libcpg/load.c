@@ -1,4 +1,7 @@
-/* Finds libcpg.so.4 at first use, so that the package builds and imports without it and never bundles a copy. */
+/*
+ * Finds libcpg.so.4 and libquorum.so.5 at first use, each by itself, so that the package builds and imports without them
+ * and never bundles a copy.
+ */
 #include "shim.h"
 
 #include <dlfcn.h>
@@ -6,6 +9,7 @@
 #include <string.h>
 
 struct aiocpg_table aiocpg_cpg;
+struct aiocpg_quorum_table aiocpg_libquorum;
 
 struct symbol {
     const char *name;
@@ -13,10 +17,18 @@ struct symbol {
     int needed;
 };
 
+struct library {
+    const char *name;
+    const struct symbol *symbols;
+    size_t count;
+    void *table; /* where the functions go when all that are needed were found */
+    int loaded;
+};
+
 #define NEEDED(field) {"cpg_" #field, offsetof(struct aiocpg_table, field), 1}
 #define WANTED(field) {"cpg_" #field, offsetof(struct aiocpg_table, field), 0}
 
-static const struct symbol symbols[] = {
+static const struct symbol cpg_symbols[] = {
     NEEDED(model_initialize),
     NEEDED(finalize),
     NEEDED(fd_get),
@@ -38,54 +50,85 @@ static const struct symbol symbols[] = {
     WANTED(zcb_mcast_joined),
 };
 
-_Static_assert(sizeof symbols / sizeof *symbols == sizeof(struct aiocpg_table) / sizeof(void *),
+_Static_assert(sizeof cpg_symbols / sizeof *cpg_symbols == sizeof(struct aiocpg_table) / sizeof(void *),
                "every function of the table is looked up");
 
-static int find_all(void *library, struct aiocpg_table *table)
-{
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *found = dlsym(library, symbols[i].name);
+#define QUORUM_NEEDED(field) {"quorum_" #field, offsetof(struct aiocpg_quorum_table, field), 1}
+#define QUORUM_WANTED(field) {"quorum_" #field, offsetof(struct aiocpg_quorum_table, field), 0}
 
-        if (found == NULL && symbols[i].needed)
+static const struct symbol quorum_symbols[] = {
+    QUORUM_WANTED(model_initialize),
+    QUORUM_NEEDED(initialize),
+    QUORUM_NEEDED(finalize),
+    QUORUM_NEEDED(fd_get),
+    QUORUM_NEEDED(dispatch),
+    QUORUM_NEEDED(trackstart),
+};
+
+#define QUORUM_COUNT (sizeof quorum_symbols / sizeof *quorum_symbols)
+
+_Static_assert(QUORUM_COUNT == sizeof(struct aiocpg_quorum_table) / sizeof(void *),
+               "every function of the table is looked up");
+
+static struct library libcpg = {"libcpg.so.4", cpg_symbols, sizeof cpg_symbols / sizeof *cpg_symbols, &aiocpg_cpg, 0};
+static struct library libquorum = {"libquorum.so.5", quorum_symbols, QUORUM_COUNT, &aiocpg_libquorum, 0};
+
+/* Looks for all functions first: the table is all NULL or complete, since other threads may be reading it. */
+static int find_all(void *opened, const struct library *library)
+{
+    size_t i;
+
+    for (i = 0; i < library->count; i++)
+        if (dlsym(opened, library->symbols[i].name) == NULL && library->symbols[i].needed)
             return 0;
-        memcpy((char *)table + symbols[i].offset, &found, sizeof found);
+    for (i = 0; i < library->count; i++) {
+        void *found = dlsym(opened, library->symbols[i].name);
+
+        memcpy((char *)library->table + library->symbols[i].offset, &found, sizeof found);
     }
     return 1;
 }
 
-static void explain(char *reason, size_t size)
+static void explain(const char *name, char *reason, size_t size)
 {
     const char *text = dlerror();
 
     if (size == 0)
         return;
-    strncpy(reason, text != NULL ? text : "libcpg.so.4 cannot be loaded", size - 1);
+    strncpy(reason, text != NULL ? text : name, size - 1);
     reason[size - 1] = '\0';
+}
+
+static const void *load(struct library *library, char *reason, size_t size)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    int ok;
+
+    pthread_mutex_lock(&lock);
+    if (!library->loaded) {
+        void *opened = dlopen(library->name, RTLD_NOW | RTLD_LOCAL);
+
+        if (opened != NULL && find_all(opened, library)) {
+            library->loaded = 1; /* the library stays open for the life of the process */
+        } else {
+            explain(library->name, reason, size);
+            if (opened != NULL)
+                dlclose(opened);
+        }
+    }
+    ok = library->loaded;
+    pthread_mutex_unlock(&lock);
+    return ok ? library->table : NULL;
 }
 
 const struct aiocpg_table *aiocpg_load(char *reason, size_t size)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static int loaded;
-    struct aiocpg_table table;
-    int ok;
+    return load(&libcpg, reason, size);
+}
 
-    pthread_mutex_lock(&lock);
-    if (!loaded) {
-        void *library = dlopen("libcpg.so.4", RTLD_NOW | RTLD_LOCAL);
-
-        if (library != NULL && find_all(library, &table)) {
-            aiocpg_cpg = table;
-            loaded = 1; /* the library stays open for the life of the process */
-        } else {
-            explain(reason, size);
-            if (library != NULL)
-                dlclose(library);
-        }
-    }
-    ok = loaded;
-    pthread_mutex_unlock(&lock);
-    return ok ? &aiocpg_cpg : NULL;
+const struct aiocpg_quorum_table *aiocpg_quorum_load(char *reason, size_t size)
+{
+    return load(&libquorum, reason, size);
 }
 
 int aiocpg_initialize(cpg_handle_t *handle, unsigned int flags)

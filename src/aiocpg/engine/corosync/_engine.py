@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import SplitResult
 
@@ -12,8 +13,8 @@ import anyio
 
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._loop import LoopPort
-from aiocpg._threads import BlockingCall, NoThreadError
-from aiocpg.engine._base import RingListener
+from aiocpg._threads import BlockingCall, NoThreadError, start_thread
+from aiocpg.engine._base import QuorumListener, RingListener
 from aiocpg.engine._claims import Claim
 from aiocpg.engine._libcpg import binding
 from aiocpg.engine._libcpg.status import Status
@@ -23,6 +24,7 @@ from aiocpg.engine.corosync._gate import GaveUp
 from aiocpg.engine.corosync._handle import LoopHandle
 from aiocpg.engine.corosync._listing import list_groups
 from aiocpg.engine.corosync._membership import CorosyncMembership, end_unseen, join_on_thread
+from aiocpg.engine.corosync._quorum import NO_PROVIDER, QuorumSource, discard, open_on_thread
 from aiocpg.engine.corosync._raw import BUSY_CODES, Opener, RawHandle, end_at_once
 from aiocpg.engine.corosync._ring_probe import RingProbe
 from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, CPGError, EngineUnavailableError, StatusError
@@ -56,6 +58,8 @@ class CorosyncEngine:
         self._listings: set[Opener] = set()
         self._ring: RingChange | None = None
         self._probe: RingProbe | None = None
+        self._quorum: QuorumSource | None = None
+        self._is_closed = False
         self._lost = anyio.Event()
 
     def listen(self, listener: RingListener) -> None:
@@ -84,6 +88,7 @@ class CorosyncEngine:
         """The daemon is gone: nobody shall wait for it."""
         self._lost.set()
         self._end_calls(error)
+        self._end_quorum()
         if self._listener is not None:
             self._listener.on_lost(error)
         self._handle.abandon()
@@ -186,13 +191,39 @@ class CorosyncEngine:
             if self._listener is not None:
                 self._listener.on_ring(change)
 
+    async def watch_quorum(self, listener: QuorumListener) -> None:
+        self._handle.raise_lost()
+        opener = Opener(self._where)
+        job = partial(open_on_thread, opener, self.daemon)
+        try:
+            raw = await self._on_thread(job, "quorum", abandon=opener.give_up, discard=discard)
+        except StatusError as error:
+            raise await self._refused(error) from error
+        if self._is_closed or self._handle.lost is not None:  # while the answer was on its way
+            start_thread(lambda: discard(raw), "finalize")
+            self._handle.raise_lost()
+            raise ConnectionClosedError
+        self._end_quorum()
+        if raw is None:
+            listener.on_quorum(NO_PROVIDER)
+        else:
+            self._quorum = QuorumSource(self._port, raw, listener)
+
+    def _end_quorum(self) -> None:
+        if self._quorum is not None:
+            self._quorum.abandon()
+
     async def aclose(self) -> None:
+        self._is_closed = True
+        self._end_quorum()
         for membership in list(self._memberships):
             membership.abandon()
         self._end_calls(ConnectionClosedError())
         await self._handle.aclose()
 
     def abandon(self) -> None:
+        self._is_closed = True
+        self._end_quorum()
         for membership in list(self._memberships):
             membership.abandon()
         self._end_calls(ConnectionClosedError())

@@ -1,4 +1,4 @@
-"""One libcpg handle as threads see it: opened, asked, shut down, finalized. Knows no event loop."""
+"""One handle of libcpg or libquorum as threads see it: opened, asked, shut down, finalized. Knows no event loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from weakref import WeakSet
 
 from aiocpg._events import DaemonIdentity
@@ -31,17 +31,33 @@ T = TypeVar("T")
 _open: WeakSet[RawHandle] = WeakSet()
 
 
+class Library(NamedTuple):
+    """What the handles of one of Corosync's libraries have in common with those of the others: all are libqb's."""
+
+    initialize: Callable[[], binding.Handle]
+    fd_get: Callable[[binding.Handle], int]
+    finalize: Callable[[binding.Handle], None]
+
+
+def _initialize_cpg() -> binding.Handle:
+    return binding.initialize(DELIVER_INITIAL_TOTEM_CONF)
+
+
+LIBCPG = Library(_initialize_cpg, binding.fd_get, binding.finalize)
+
+
 class RawHandle:
     """
-    A libcpg handle and its descriptor.
+    A handle and its descriptor.
 
     Requests, which wait for a reply, are made one at a time, on threads; ``shutdown`` makes a waiting one return within
     two seconds, after which the handle is only good for ``finalize``.
     """
 
-    def __init__(self, handle: binding.Handle) -> None:
+    def __init__(self, handle: binding.Handle, library: Library = LIBCPG) -> None:
         self.handle = handle
-        self.fd = binding.fd_get(handle)
+        self.fd = library.fd_get(handle)
+        self._library = library
         # A descriptor of our own for the same socket: libcpg closes its one inside finalize, on a thread, and shutting
         # down a number that then belongs to somebody else would break a stranger's connection.
         self._socket = socket.socket(fileno=os.dup(self.fd))
@@ -90,7 +106,7 @@ class RawHandle:
                 return
             self._finalized = True
             with suppress(StatusError):  # whatever it answers, the handle is gone (lib/cpg.c, cpg_finalize)
-                binding.finalize(self.handle)
+                self._library.finalize(self.handle)
             _open.discard(self)
             self._socket.close()
 
@@ -139,18 +155,18 @@ class Opener:
         """Like :meth:`give_up`, but a request in hand is answered: somebody must know whether it was made."""
         self._given_up.set()
 
-    def open(self) -> RawHandle:
+    def open(self, library: Library = LIBCPG) -> RawHandle:
         """
         A new handle at the daemon. On a fresh thread.
 
         Raises:
-            StatusError: ``cpg_model_initialize`` said no.
+            StatusError: ``cpg_model_initialize``, or what it is in the library, said no.
             GaveUp: Called back before anything was opened.
         """
         self._daemon.reach()
         with gate.passage(self._daemon.key, lambda: self.has_given_up):
-            handle = binding.initialize(DELIVER_INITIAL_TOTEM_CONF)
-        raw = RawHandle(handle)
+            handle = library.initialize()
+        raw = RawHandle(handle, library)
         with self._lock:
             self._raw = raw
             if self.has_given_up:

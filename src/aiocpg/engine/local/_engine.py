@@ -11,8 +11,9 @@ import anyio
 
 from aiocpg._events import Address, DaemonIdentity
 from aiocpg._loop import LoopPort
+from aiocpg._state.quorum import NoQuorumProvider
 from aiocpg._threads import BlockingCall
-from aiocpg.engine._base import RingListener
+from aiocpg.engine._base import QuorumListener, RingListener
 from aiocpg.engine._claims import Claim
 from aiocpg.engine._url import place_in
 from aiocpg.engine.local import _wire
@@ -28,6 +29,11 @@ T = TypeVar("T")
 
 GOING_SECONDS = 0.5
 """How long the end of our own socket may come after a broker that ends has not let us in again."""
+
+_NO_PROVIDER = NoQuorumProvider(
+    "local:// is one host, of which no part can be cut off, and has no quorum",
+    "use corosync:// for a service that must not act in a minority, and memory:// for its tests",
+)
 
 
 class LocalEngine:
@@ -147,6 +153,10 @@ class LocalEngine:
 
     def ask_ring(self) -> None:
         """It was reported when we listened."""
+
+    async def watch_quorum(self, listener: QuorumListener) -> None:
+        self._channel.raise_lost()
+        listener.on_quorum(_NO_PROVIDER)
 
     # -- The end
 

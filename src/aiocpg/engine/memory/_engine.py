@@ -11,7 +11,8 @@ import anyio.lowlevel
 
 from aiocpg._events import Address, DaemonIdentity, RingChange
 from aiocpg._loop import LoopPort
-from aiocpg.engine._base import RingListener
+from aiocpg._state.quorum import QuorumState
+from aiocpg.engine._base import QuorumListener, RingListener
 from aiocpg.engine._sequencer import MAX_MESSAGE_SIZE
 from aiocpg.engine._url import Place, place_in
 from aiocpg.engine.memory._loops import LOCK
@@ -38,6 +39,7 @@ class MemoryEngine:
         self._memberships: dict[bytes, MemoryMembership] = {}
         self._waiters: set[anyio.Event] = set()
         self._listener: RingListener | None = None
+        self._quorum_listener: QuorumListener | None = None
         self._ring = world.order.ring(self.nodeid)
         self._untold: list[RingChange] = []
         self._over: CPGError | None = None
@@ -71,13 +73,23 @@ class MemoryEngine:
                 return
             self._is_told = error is not None
             rings, self._untold = self._untold, []
+            quorum = None if error else self.world.quorum(self.nodeid)
         for ring in rings:
             self._listener.on_ring(ring)
+        if self._quorum_listener is not None and quorum is not None:
+            self._quorum_listener.on_quorum(quorum)
         if error is not None:
             self._listener.on_lost(error)
 
     def ask_ring(self) -> None:
         """It was reported when we listened."""
+
+    async def watch_quorum(self, listener: QuorumListener) -> None:
+        listener.on_quorum(await self.when_served(lambda: self._watch_quorum(listener), self._raise_over))
+
+    def _watch_quorum(self, listener: QuorumListener) -> QuorumState:
+        self._quorum_listener = listener
+        return self.world.quorum(self.nodeid)
 
     # -- What it answers
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from aiocpg._events import Address, RingChange
 from aiocpg._loop import LoopPort
+from aiocpg._state.quorum import NoQuorumProvider, QuorumState, majority
 from aiocpg.engine._sequencer import Seat, Sequencer, Take
 from aiocpg.engine.memory._loops import Loop
 from aiocpg.errors import ConnectionLostError, CPGError, EngineUnavailableError, ForkedError
@@ -74,6 +75,7 @@ class World:
     Attributes:
         is_controlled: Somebody controls it: its nodes are those there are, and run when told to.
         seed: Of what is left to chance.
+        has_quorum: Whether it decides what a majority of its nodes is.
         order: Who is in which group, and what they get.
         nodes: By number.
     """
@@ -82,6 +84,7 @@ class World:
         self.name = name
         self.is_controlled = False
         self.seed = 0
+        self.has_quorum = True
         self.order = Sequencer()
         self.nodes: dict[int, Node] = {}
         self._forget = forget
@@ -142,10 +145,11 @@ class World:
         self._loops = [loop for loop in self._loops if any(one.loop is loop for one in self._processes)]
         self._look()
 
-    def control(self, nodeids: Iterable[int], seed: int) -> None:
+    def control(self, nodeids: Iterable[int], seed: int, *, has_quorum: bool = True) -> None:
         """From now on somebody controls it, and these are its nodes, on one ring. It must be new."""
         self.is_controlled = True
         self.seed = seed
+        self.has_quorum = has_quorum
         for nodeid in nodeids:
             self.nodes[nodeid] = Node(nodeid)
             self.nodes[nodeid].runs = True
@@ -170,6 +174,12 @@ class World:
 
     def _on(self, node: Node) -> list[Process]:
         return [process for process in self._processes if process.address.nodeid == node.nodeid]
+
+    def quorum(self, nodeid: int) -> QuorumState:
+        """What a node that runs knows. A majority is one of all nodes, those that do not run among them."""
+        if not self.has_quorum:
+            return NoQuorumProvider(f"{self.url} was made without a quorum", "give its MemoryCluster quorum=True")
+        return majority(self.order.ring(nodeid), self.nodes)
 
     # -- The order
 

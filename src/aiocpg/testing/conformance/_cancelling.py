@@ -11,7 +11,7 @@ from aiocpg.engine._base import Engine, Membership
 
 from ._call import Call
 from ._leftovers import held
-from ._member import Member
+from ._member import Member, QuorumWatcher
 from ._reading import names
 from ._room import Room
 
@@ -25,7 +25,7 @@ async def waiting_calls_can_be_cancelled(room: Room) -> None:
     members = [await room.join(engine, room.another_group()) for _ in range(3)]
     joining = room.another_group()
     async with room.stall(engine):
-        calls = _start(room, _waiting(engine, joining, *members))
+        calls = _start(room, _waiting(engine, joining, *members) | _asking(engine))
         await room.turns()
         await _cancel(room, *calls)
     for member in members:
@@ -42,7 +42,7 @@ async def calls_can_be_cancelled_at_any_point(room: Room) -> None:
     for turns in _POINTS:
         members = [await room.join(engine, room.another_group()) for _ in range(3)]
         joining = room.another_group()
-        calls = _start(room, _waiting(engine, joining, *members))
+        calls = _start(room, _waiting(engine, joining, *members) | _asking(engine))
         await room.turns(turns)
         await _cancel(room, *calls)
         for call in calls:
@@ -72,8 +72,8 @@ async def waiting_calls_end_with_the_loss(room: Room) -> None:
 
 def _waiting(
     engine: Engine, joining: bytes, leaver: Member, sender: Member, closer: Member
-) -> Mapping[str, Callable[[], Awaitable[object]]]:
-    """Everything that may wait."""
+) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Everything that waits where the other side has to answer."""
     return {
         "join": lambda: engine.join(joining),
         "members": lambda: engine.members(joining),
@@ -83,6 +83,11 @@ def _waiting(
         "mcast_native": lambda: sender.membership.mcast_native(bytes(2_000_000)),
         "aclose": closer.membership.aclose,
     }
+
+
+def _asking(engine: Engine) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What does not wait for the other side where the engine knows the answer."""
+    return {"watch_quorum": lambda: engine.watch_quorum(QuorumWatcher())}
 
 
 def _sends_no_more(member: Member) -> bool:
@@ -160,7 +165,8 @@ async def _use_and_close(room: Room) -> None:
     await _left(room, members[0])
     await _closed(room, members[1], hard=True)
     await _abandoned(members[2])
-    calls = _start(room, _waiting(engine, room.another_group(), *members[1:4]))
+    calls = _start(room, _waiting(engine, room.another_group(), *members[1:4]) | _asking(engine))
     await _cancel(room, *calls)
     await room.call("groups", engine.groups)
+    await room.call("watch_quorum", _asking(engine)["watch_quorum"])
     await room.call("aclose of an engine", engine.aclose)

@@ -9,7 +9,7 @@ from functools import partial
 from aiocpg import ConnectionLostError
 from aiocpg.engine._base import Engine
 
-from ._member import Member
+from ._member import Member, QuorumWatcher
 from ._room import Room
 
 
@@ -51,6 +51,7 @@ async def every_call_raises_the_loss(room: Room) -> None:
         members=lambda: engine.members(room.group),
         groups=engine.groups,
         ping=engine.ping,
+        watch_quorum=lambda: engine.watch_quorum(QuorumWatcher()),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aiocpg import Address, CPGError, RingChange
+from aiocpg import Address, CPGError, QuorumState, RingChange
 from aiocpg.engine._base import Membership
 
 from ._reading import Record, own_departure, own_join
@@ -88,5 +88,27 @@ class RingWatcher:
         self.rings.append(change)
 
     def on_lost(self, error: CPGError) -> None:
+        """Keep it."""
+        self.losses.append(error)
+
+
+class QuorumWatcher:
+    """
+    Listens to what an engine says of the quorum.
+
+    Attributes:
+        states: What ``on_quorum`` was told.
+        losses: What ``on_quorum_lost`` was told.
+    """
+
+    def __init__(self) -> None:
+        self.states: list[QuorumState] = []
+        self.losses: list[CPGError] = []
+
+    def on_quorum(self, state: QuorumState) -> None:
+        """Keep it."""
+        self.states.append(state)
+
+    def on_quorum_lost(self, error: CPGError) -> None:
         """Keep it."""
         self.losses.append(error)

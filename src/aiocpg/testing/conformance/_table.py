@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _calling, _cancelling, _joining, _leaving, _losing, _ordering, _refusing
+from . import _calling, _cancelling, _joining, _leaving, _losing, _ordering, _quorum, _refusing
 from ._check import Check
 
 __all__ = ["CHECKS", "Check"]
@@ -36,6 +36,8 @@ CHECKS: tuple[Check, ...] = (
     Check(9, _cancelling.nothing_is_left_behind),
     Check(10, _refusing.second_join_is_refused),
     Check(10, _refusing.everything_else_is_taken),
+    Check(11, _quorum.quorum_is_told_before_the_call_returns),
+    Check(11, _quorum.quorum_is_never_on_two_sides, _CUT),
 )
 """
 Checks of every promise. To run them one by one::
