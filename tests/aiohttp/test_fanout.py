@@ -45,7 +45,7 @@ def application(
 
 async def greeted(client: Client, after: str | None = None) -> tuple[ClientWebSocketResponse, Any]:
     """Connect a browser; return it and its greeting."""
-    ws = await client.ws_connect("/events", params={} if after is None else {"after": after})
+    ws = await client.ws_connect("/events", params={} if after is None else {"after": after}, autoclose=False)
     return ws, await read(ws)
 
 
