@@ -56,7 +56,7 @@ class Server:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[aiohttp.ClientSession]:
         """A client whose URLs all lead here."""
-        connector = aiohttp.UnixConnector(str(self._socket), force_close=True)
+        connector = aiohttp.UnixConnector(str(self._socket), force_close=True, limit=0)
         async with aiohttp.ClientSession("http://here", connector=connector) as session:
             yield session
 
