@@ -25,17 +25,20 @@ MUCH = b"x" * 4_000_000
 class Stage:
     """A server with one browser at a time."""
 
-    def __init__(self, close_timeout: float = PATIENCE) -> None:
+    def __init__(self, close_timeout: float = PATIENCE, heartbeat: float | None = None) -> None:
         self.backlog = Backlog(10**9)
         self.browser: Browser | None = None
         self.served = 0
+        self.socket: asyncio.trsock.TransportSocket | None = None
         self._close_timeout = close_timeout
+        self._heartbeat = heartbeat
 
     async def handler(self, request: web.Request) -> web.WebSocketResponse:
         """Serve it."""
-        ws = web.WebSocketResponse(compress=False, timeout=self._close_timeout)
+        ws = web.WebSocketResponse(compress=False, timeout=self._close_timeout, heartbeat=self._heartbeat)
         await ws.prepare(request)
         assert request.transport is not None
+        self.socket = request.transport.get_extra_info("socket")
         self.browser = Browser(ws, request.transport, self.backlog, 1, [frame("hello")], self._close_timeout)
         try:
             await self.browser.serve()
@@ -146,6 +149,16 @@ async def test_browser_that_never_reads_is_cut_off_in_time(end: Callable[[Browse
         assert stage.browser is not None
         end(stage.browser)
         await until(lambda: stage.served)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_browser_that_answers_no_pings_leaves_no_connection_behind() -> None:
+    """It is there and does not read: TCP alone would keep what is buffered for ever."""
+    stage = Stage(close_timeout=0.2, heartbeat=0.2)
+    async with stage.deaf():
+        await until(lambda: stage.served)
+        assert stage.socket is not None
+        await until(lambda: stage.socket is not None and stage.socket.fileno() == -1)
 
 
 async def test_browser_that_goes_is_noticed_while_nothing_happens() -> None:

@@ -60,6 +60,7 @@ class Browser:
             self._sending.cancel()
             listening.cancel()  # closing reads until the browser has closed as well, and there is one reader
             await asyncio.wait([self._sending, listening])
+            self._cut_later()
         for task in (self._sending, listening):
             if not task.cancelled():
                 task.result()
@@ -91,7 +92,8 @@ class Browser:
         return True
 
     def _cut_later(self) -> None:
-        # Closing in order needs a browser that reads. One that does not would keep its buffers until TCP gives up.
+        # Closing in order needs a browser that reads. One that does not would keep its buffers until TCP gives up: never
+        # while the other end is there. Where all is closed by then, this does nothing.
         asyncio.get_running_loop().call_later(self._close_timeout, self._transport.abort)
 
     async def _listen(self) -> None:
