@@ -92,8 +92,8 @@ class Browser:
         return True
 
     def _cut_later(self) -> None:
-        # Closing in order needs a browser that reads. One that does not would keep its buffers until TCP gives up: never
-        # while the other end is there. Where all is closed by then, this does nothing.
+        # Closing in order needs a browser that reads. One that does not would keep its buffers until TCP gives up,
+        # never while the other end is there. Where all is closed by then, this does nothing.
         asyncio.get_running_loop().call_later(self._close_timeout, self._transport.abort)
 
     async def _listen(self) -> None:
