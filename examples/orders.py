@@ -226,4 +226,5 @@ connect();
 
 
 if __name__ == "__main__":
-    web.run_app(application(), port=int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    web.run_app(application(), port=port, shutdown_timeout=2 * SECONDS)

@@ -37,10 +37,9 @@ def application() -> web.Application:
 
 async def say(request: web.Request) -> web.Response:
     """Send the body to everybody; 200 says that it stands in the order."""
-    line = await request.read()
     try:
         async with asyncio.timeout(SECONDS):
-            receipt = await request.app[ROOM].mcast_confirmed(line)
+            receipt = await request.app[ROOM].mcast_confirmed(await request.read())
     except aiocpg.MessageTooBigError as error:
         raise web.HTTPRequestEntityTooLarge(error.limit, error.size) from None
     except (TimeoutError, aiocpg.EngineError) as error:
@@ -110,4 +109,5 @@ connect();
 
 
 if __name__ == "__main__":
-    web.run_app(application(), port=int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    web.run_app(application(), port=port, shutdown_timeout=2 * SECONDS)

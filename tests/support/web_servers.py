@@ -20,7 +20,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE = 60
 """Seconds until something that should happen counts as not happening."""
 
-RUN_APP = "import sys; from aiohttp import web; import {0}; web.run_app({0}.application(), path=sys.argv[1])"
+RUN_APP = """
+import sys
+from aiohttp import web
+import {0}
+web.run_app({0}.application(), path=sys.argv[1], shutdown_timeout=10)
+"""
+"""aiohttp waits so long for a connection that was made in the moment before it stopped, and on which nothing comes."""
 
 
 def run_app(module: str, socket: Path) -> list[str]:

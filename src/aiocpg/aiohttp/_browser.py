@@ -65,8 +65,19 @@ class Browser:
             if not task.cancelled():
                 task.result()
         if self._verdict is not None:
-            # Not drained: what a cancelled send has left behind in aiohttp would cancel this, too.
-            await self._ws.close(code=self._verdict.code, message=self._verdict.reason.encode(), drain=False)
+            await self._close(self._verdict)
+
+    async def _close(self, verdict: Verdict) -> None:
+        # Not drained: what a cancelled send has left behind in aiohttp would cancel this, too.
+        closing = asyncio.create_task(
+            self._ws.close(code=verdict.code, message=verdict.reason.encode(), drain=False), name="closing a browser"
+        )
+        await asyncio.sleep(0)  # the close frame is out
+        # A server that stops reads nothing more, and would wait for the browser's close frame in vain. Closing our half
+        # lets the browser close its own. Closing both at once could cost it what it has still to read.
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        await closing
 
     def wake(self) -> None:
         """There is something new in the backlog."""
