@@ -36,7 +36,8 @@ for module in pkgutil.walk_packages(aiocpg.__path__, "aiocpg."):
     try:
         __import__(module.name)
     except ImportError as error:
-        if (error.name or error.__cause__.name).split(".")[0] not in EXTRAS:
+        missing = error.name or getattr(error.__context__, "name", None) or ""
+        if missing.split(".")[0] not in EXTRAS:
             raise
 assert shim.__file__.endswith("_shim.abi3.so"), shim.__file__
 
