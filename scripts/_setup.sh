@@ -36,6 +36,8 @@ missing_for_clusters() {
     has_file '/usr/sbin/corosync' || command -v corosync >/dev/null || echo corosync
     has_file '/usr/include/corosync/cpg.h' || echo libcpg-dev
     has_file '/usr/include/corosync/quorum.h' || echo libquorum-dev
+    # Reads the units of the docs; nothing here needs it to run.
+    command -v systemd-analyze >/dev/null || echo systemd
 }
 
 # python3-dev fits /usr/bin/python3 only; another interpreter of the system has packages with its number.

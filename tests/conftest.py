@@ -17,7 +17,7 @@ from support.leaks import Leaks, without_new_tasks
 from support.local_worlds import end_brokers
 from support.loops import BACKENDS, Backend, checking_its_loop, loop_of, wrapped
 
-pytest_plugins = ["pytester", "support.strict"]
+pytest_plugins = ["pytester", "support.packages", "support.strict"]
 
 # A shared machine is slow now and then; no test here is about elapsed time. ``scripts/soak`` asks for more examples.
 settings.register_profile("default", deadline=None, print_blob=True)

@@ -1,20 +1,16 @@
 """
 What is handed out: one wheel for every CPython from 3.11 on, free of Corosync's libraries, and an sdist that makes it.
 
-The builds run in a copy of the sources, so what lies about in a checkout neither helps nor hurts, and without network:
-the build tools are those of this environment.
+Both are made by ``support.packages``. That the wheel runs on every interpreter is in ``test_interpreters.py``.
 """
 
 from __future__ import annotations
 
 import email
 import re
-import shutil
 import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 
@@ -23,62 +19,23 @@ import pytest
 import aiocpg
 from aiocpg.testing import ClusterNode
 from support.imports import PACKAGE, imports
+from support.packages import ROOT, run
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LITTER = shutil.ignore_patterns(".*", "*.so", "*.o", "_shim.c", "__pycache__", "*.egg-info", "build", "dist", "_build")
 
 pytestmark = pytest.mark.slow
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """Run a program and return what it prints; its errors are shown when it fails."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=150)
-    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def build(kind: str, source: Path, into: Path) -> Path:
-    """Build a wheel or an sdist and return the file."""
-    run(sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", into, source)
-    (made,) = into.iterdir()
-    return made
-
-
-@pytest.fixture(scope="module")
-def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sdist of a clean copy of this checkout."""
-    work = tmp_path_factory.mktemp("sdist")
-    shutil.copytree(ROOT, work / "checkout", ignore=LITTER)
-    return build("sdist", work / "checkout", work / "dist")
-
-
-@pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that the unpacked sdist makes."""
-    work = tmp_path_factory.mktemp("wheel")
-    run("tar", "--extract", "--file", sdist, "--directory", work)
-    return build("wheel", work / sdist.name.removesuffix(".tar.gz"), work / "dist")
-
-
-@pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment with the wheel; its dependencies are those of this environment."""
-    home = tmp_path_factory.mktemp("venv")
-    venv.create(home, with_pip=True)
-    python = home / "bin" / "python"
-    run(python, "-m", "pip", "install", "--no-index", "--no-deps", wheel)
-    # Directories named in a .pth file are not searched for more of them, so the editable install stays out of sight.
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return python
-
-
 def test_wheel_is_for_every_cpython_from_3_11_on(wheel: Path) -> None:
-    """The tag of the file and the name of the extension both say the stable ABI."""
-    assert re.fullmatch(rf"aiocpg-{re.escape(aiocpg.__version__)}-cp311-abi3-linux_\w+\.whl", wheel.name)
+    """The tag of the file and the name of the extension both say the stable ABI, and the tag an old C library."""
+    assert re.fullmatch(rf"aiocpg-{re.escape(aiocpg.__version__)}-cp311-abi3-manylinux_2_\d+_\w+\.whl", wheel.name)
     with zipfile.ZipFile(wheel) as archive:
         assert [name for name in archive.namelist() if name.endswith(".so")] == ["aiocpg/engine/_libcpg/_shim.abi3.so"]
+
+
+def test_extension_uses_nothing_but_the_stable_abi(wheel: Path) -> None:
+    """No symbol of CPython is newer than 3.11's limited API, whatever headers it was compiled with."""
+    run("abi3audit", "--strict", wheel)
 
 
 def test_wheel_has_the_marker_of_types_and_no_sources_in_c(wheel: Path) -> None:
@@ -107,6 +64,22 @@ def test_wheel_names_its_licence_and_its_dependencies(wheel: Path) -> None:
     assert sorted(re.match(r"[\w-]+", line)[0] for line in needed) == ["anyio", "cffi"]  # type: ignore[index]
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert metadata["Requires-Python"] == ">=3.11"
+
+
+def test_sdist_has_every_file_of_the_checkout(sdist: Path, checkout: Path) -> None:
+    """Whoever packages it for a distribution can run the tests, build the docs and read the licence."""
+    top = sdist.name.removesuffix(".tar.gz")
+    names = {name.removeprefix(f"{top}/") for name in run("tar", "--list", "--file", sdist).splitlines()}
+    files = {str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file()}
+    assert sorted(files - names) == []
+
+
+def test_version_stands_in_one_place(checkout: Path) -> None:
+    """The sources have one literal that a release changes; metadata, docs and command line take it from there."""
+    literal = re.compile(rf"""["']v?{re.escape(aiocpg.__version__)}["']""")
+    config = [checkout / name for name in ("pyproject.toml", "setup.py", "docs/conf.py")]
+    places = [path for path in [*config, *(checkout / "src").rglob("*.py")] if literal.search(path.read_text())]
+    assert places == [checkout / "src" / "aiocpg" / "__init__.py"]
 
 
 def test_extension_is_linked_to_nothing_of_corosync(wheel: Path, tmp_path: Path) -> None:

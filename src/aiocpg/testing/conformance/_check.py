@@ -14,7 +14,7 @@ class Check:
     One line of the table. It prints as its name, so ``pytest.mark.parametrize`` takes ``ids=str``.
 
     Attributes:
-        promise: The promise it looks at, by its number in :mod:`aiocpg.engine._base`.
+        promise: The promise it looks at, by its number in ``aiocpg.engine._base``.
         run: Looks; returns when the promise was kept.
         needs: The names of the :class:`Abilities` that the world must have.
     """

@@ -74,7 +74,7 @@ async def run_check(check: Check, world: World, *, patience: float = PATIENCE) -
     Run one check. Cancelling ends it.
 
     Args:
-        check: One of :data:`CHECKS`.
+        check: One of ``CHECKS``.
         world: Where the engines are.
         patience: Seconds until a wait, or a call that does not return, counts as a hang.
 
