@@ -22,7 +22,7 @@ napoleon_use_rtype = False
 # A reference to a public name that is not in the docs is a warning, and so an error. What is left out: types of Python
 # and private ones in signatures, and the first words of attributes, which napoleon takes for types.
 nitpicky = True
-nitpick_ignore_regex = [("py:class", r"(?!aiocpg\.).*"), ("py:class", r"aiocpg\.(.+\.)?_.*")]
+nitpick_ignore_regex = [("py:class", r"(?!aiocpg\.).*"), ("py:exc", "HTTP.*"), ("py:class", r"aiocpg\.(.+\.)?_.*")]
 
 html_theme = "furo"
 html_title = f"aiocpg {release}"
