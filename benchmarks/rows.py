@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from aiocpg.testing import CorosyncCluster
 
+from .bare import BARE
 from .bench import Bench
 from .figures import ANCHOR, FLOOD, LATENCY, Figures, Measurement
 from .pinning import choose, cpus
@@ -60,6 +61,17 @@ def _beside_c(
     for loop in bench.settings.loops:
         for workload in workloads:
             yield measured(loop, workload, bench.ours("workloads", loop, workload, size))
+    for client, workload in _bare(bench.settings.loops, workloads):
+        loop = client.removeprefix(BARE).strip() or bench.settings.loops[0]
+        yield measured(client, workload, bench.ours("bare", loop, workload, size))
+
+
+def _bare(loops: tuple[str, ...], workloads: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield what is measured of a Python program that does the least: who, and what. Its flood needs no loop."""
+    if set(workloads) - {LATENCY}:
+        yield BARE, FLOOD
+    if LATENCY in workloads:
+        yield from ((f"{BARE} {loop}", LATENCY) for loop in loops if loop != "trio")  # has no reader without a task
 
 
 def best_run(said: dict[str, list[Figures]]) -> Figures:
