@@ -1,0 +1,110 @@
+"""
+Three instances side by side on this machine, and the cluster under them: what a dashboard shows needs company.
+
+The instances are programs that know nothing of this one. It makes the sockets they listen on and hands them over open,
+as systemd does: a socket belongs to the network it was made in, so an instance inside of a node can be reached from
+outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from .network import cutting
+
+Program: TypeAlias = "subprocess.Popen[bytes]"
+Start: TypeAlias = Callable[[int, list[str], socket.socket], Program]
+
+NAMES = ("alice", "bob", "carol")
+ROOT = Path(__file__).parents[len((__package__ or "").split("."))]
+"""Where Python finds this package."""
+LIMIT = 20
+"""Seconds that an instance may take to leave."""
+
+
+async def on_stage(*, cluster: bool, port: int) -> None:
+    """
+    Run three instances until SIGINT or SIGTERM, or until one of them ends.
+
+    Args:
+        cluster: Whether they are on three nodes of a Corosync, or processes at ``local://``.
+        port: Of the first on 127.0.0.1, the others follow; 0 for any that are free.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _on_a_cluster() if cluster else _on_this_host() as start:
+        with _instances(start, port) as programs:
+            while not stop.is_set() and all(program.poll() is None for program in programs):
+                await asyncio.sleep(0.1)
+    if not stop.is_set():
+        sys.exit(f"an instance ended: {[program.returncode for program in programs]}")
+
+
+@asynccontextmanager
+async def _on_this_host() -> AsyncIterator[Start]:
+    environment = os.environ | {"AIOCPG_URL": f"local://dashboard-{os.getpid()}"}
+
+    def start(number: int, argv: list[str], listener: socket.socket) -> Program:
+        return subprocess.Popen(argv, env=environment, cwd=ROOT, pass_fds=[listener.fileno()])
+
+    yield start
+
+
+@asynccontextmanager
+async def _on_a_cluster() -> AsyncIterator[Start]:
+    from aiocpg.testing import CorosyncCluster  # noqa: PLC0415 - not there where it is not needed
+
+    async with CorosyncCluster(nodes=len(NAMES)) as cluster:
+
+        def cut(nodes: Sequence[int]) -> None:
+            if nodes:
+                cluster.partition(nodes)
+            else:
+                cluster.heal()
+
+        def start(number: int, argv: list[str], listener: socket.socket) -> Program:
+            argv = [*argv, "--network", str(path)]
+            environment = os.environ | {"AIOCPG_URL": "corosync://"}
+            return cluster.node(number).spawn(argv, env=environment, cwd=ROOT, pass_fds=[listener.fileno()])
+
+        with tempfile.TemporaryDirectory(prefix="aiocpg-dashboard-") as directory:
+            path = Path(directory) / "network"
+            async with cutting(path, cut):
+                yield start
+
+
+@contextmanager
+def _instances(start: Start, port: int) -> Iterator[list[Program]]:
+    programs: list[Program] = []
+    try:
+        for number, name in enumerate(NAMES, 1):
+            with socket.create_server(("127.0.0.1", port and port + number - 1)) as listener:
+                argv = [sys.executable, "-m", str(__package__), "--name", name, "--fd", str(listener.fileno())]
+                programs.append(start(number, argv, listener))
+                print(f"{name}: http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
+        print("Ctrl-C ends them all.", flush=True)
+        yield programs
+    finally:
+        _end(programs)
+
+
+def _end(programs: Sequence[Program]) -> None:
+    for program in programs:
+        program.terminate()
+    for program in programs:
+        try:
+            program.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            program.kill()
+            program.wait()
