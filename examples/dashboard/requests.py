@@ -3,59 +3,84 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 import aiocpg
+from aiocpg.aiohttp import group_key
 
 from .network import NetworkError, cut_off
 from .sayings import MAX_TEXT, Line, encoded
 
 MAX_LINES = 1000
+MAX_ID = 64
+"""Characters."""
 LIMIT = 10
 """Seconds that lines may take until they are back."""
 
 
-async def send(group: aiocpg.Group, request: web.Request) -> web.Response:
+class Requests:
     """
-    Send lines, `{"id": ..., "lines": [...]}`; answers when they are back here, which is when they are shown.
+    The handlers of one instance.
 
-    A 503 says that this is not known. The same lines with the same id may be sent again, here or to another instance:
-    those that were sent are not shown twice.
+    Args:
+        group: Where lines go.
+        network: Where somebody listens who can cut nodes off; None where nobody does.
     """
-    lines = _lines(await _body(request))
-    try:
-        async with asyncio.timeout(LIMIT):
-            await group.mcast_many(lines[:-1])
-            receipt = await group.mcast_confirmed(lines[-1])
-    except (aiocpg.EngineError, aiocpg.UsageError, TimeoutError) as error:
-        raise web.HTTPServiceUnavailable(text=f"{error or 'the group did not answer in time'}") from error
-    return web.json_response({"position": receipt.position})
+
+    def __init__(self, group: str, network: Path | None) -> None:
+        self._group = group_key(group)
+        self._network = network
+
+    async def send(self, request: web.Request) -> web.Response:
+        """
+        Send lines, ``{"id": ..., "lines": [...]}``; answers when they are back here, which is when they are shown.
+
+        A 503 says that this is not known. The same lines with the same id may be sent again, here or to another
+        instance: those that were sent are not shown twice. Without an id they would be.
+        """
+        lines = _lines(await _body(request))
+        group = request.app[self._group]
+        try:
+            async with asyncio.timeout(LIMIT):
+                await group.mcast_many(lines[:-1])
+                receipt = await group.mcast_confirmed(lines[-1])
+        except TimeoutError as error:
+            raise web.HTTPServiceUnavailable(text=f"not back after {LIMIT} s") from error
+        except aiocpg.CPGError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        return web.json_response({"position": receipt.position})
+
+    async def cut(self, request: web.Request) -> web.Response:
+        """Cut nodes off from the others, ``{"alone": [3]}``, or heal the network, ``{"alone": []}``."""
+        assert self._network is not None
+        nodes = _nodes(await _body(request))
+        try:
+            await cut_off(self._network, nodes)
+        except NetworkError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        return web.Response(status=204)
 
 
-def _lines(body: dict[str, Any]) -> list[bytes]:
+def _lines(body: Any) -> list[bytes]:
     match body:
-        case {"id": str(id_), "lines": [*lines]} if 1 <= len(lines) <= MAX_LINES and len(id_) <= 64:
-            if all(isinstance(line, str) and len(line) <= MAX_TEXT for line in lines):
+        case {"id": str(id_), "lines": [*lines]} if len(id_) <= MAX_ID and 1 <= len(lines) <= MAX_LINES:
+            if all(isinstance(line, str) and 1 <= len(line) <= MAX_TEXT for line in lines):
                 return [encoded(Line(line, id_ and f"{id_}-{number}")) for number, line in enumerate(lines)]
-    raise web.HTTPBadRequest(text=f'wanted {{"id": ..., "lines": 1 to {MAX_LINES} texts of up to {MAX_TEXT} characters}}')
+    raise web.HTTPBadRequest(text=f"wanted an id and 1 to {MAX_LINES} lines of 1 to {MAX_TEXT} characters")
 
 
-async def cut(request: web.Request, network: Any) -> web.Response:
-    """Cut nodes off, `{"alone": [3]}`, or heal the network, `{"alone": []}`."""
-    match await _body(request):
+def _nodes(body: Any) -> list[int]:
+    match body:
         case {"alone": [*nodes]} if all(type(node) is int for node in nodes):
-            try:
-                await cut_off(network, nodes)
-            except NetworkError as error:
-                raise web.HTTPServiceUnavailable(text=str(error)) from error
-            return web.Response(status=204)
-    raise web.HTTPBadRequest(text='wanted {"alone": [numbers of nodes]}')
+            return nodes
+    raise web.HTTPBadRequest(text="wanted the numbers of the nodes that are to be alone")
 
 
 async def _body(request: web.Request) -> Any:
-    # A page of another site can send a form, but not JSON: a browser would ask us first, and we do not answer.
+    # A page of another site can send a form, but not JSON: its browser asks us before, and we do not answer that.
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="wanted application/json")
     try:

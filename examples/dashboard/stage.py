@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -44,11 +44,23 @@ async def on_stage(*, cluster: bool, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _on_a_cluster() if cluster else _on_this_host() as start:
-        with _instances(start, port) as programs:
-            while not stop.is_set() and all(program.poll() is None for program in programs):
-                await asyncio.sleep(0.1)
-    if not stop.is_set():
-        sys.exit(f"an instance ended: {[program.returncode for program in programs]}")
+        with _instances(start, port) as programs, _watched(programs, stop.set):
+            await stop.wait()
+    if any(program.returncode for program in programs):
+        sys.exit(f"the instances ended with {[program.returncode for program in programs]}")
+
+
+@contextmanager
+def _watched(programs: Sequence[Program], then: Callable[[], object]) -> Iterator[None]:
+    """Call `then` when one of the programs ends."""
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        for program in programs:
+            descriptor = os.pidfd_open(program.pid)
+            stack.callback(os.close, descriptor)
+            loop.add_reader(descriptor, then)
+            stack.callback(loop.remove_reader, descriptor)
+        yield
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import { beginRate, countLine, showRate } from "./rate.js";
 import { showNetwork, showRing } from "./ring.js";
 import { cut, watchForm } from "./send.js";
 
+// The frames of examples/dashboard/board.py, and those of the fan-out below them that matter here.
 const SHOW = {
   begin(frame) {
     beginRate(frame);
@@ -22,6 +23,9 @@ const SHOW = {
     }
     addEntry(entry);
   },
+  gap: ({ reason }) => addEntry({ kind: "gap", reason }),
+  end: ({ reason }) => addEntry({ kind: "gap", reason }),
+  hello() {},
 };
 
 function showState(state) {

@@ -56,13 +56,14 @@ function line({ number, name, text }) {
 }
 
 function view({ ring, members, joined, left }) {
-  const changes = [...joined.map(([who, why]) => `${who} came (${why})`), ...left.map(([who, why]) => `${who} went (${why})`)];
-  const text = `View on ring ${ring} of ${members.join(", ")}${changes.length ? `: ${changes.join(", ")}` : ""}`;
+  const came = joined.map(([who, why]) => `${who} came (${why})`);
+  const went = left.map(([who, why]) => `${who} went (${why})`);
+  const text = `View on ring ${ring} of ${members.join(", ")}. ${[...went, ...came].join(", ")}`;
   return element("li", { class: "view" }, text);
 }
 
 function gap({ reason }) {
-  return element("li", { class: "gap" }, `Gap: the daemon was lost (${reason})`);
+  return element("li", { class: "gap" }, `Gap: ${reason}`);
 }
 
 export function showCheck(check) {

@@ -39,7 +39,11 @@ function inWords({ nodes, ring, connected }) {
   }
   const away = nodes.filter((node) => !ring.nodes.includes(node));
   const here = `Ring ${ring.id} of ${plural(ring.nodes.length, "node")}: ${ring.nodes.join(", ")}.`;
-  return away.length ? `${here} Down or cut off: ${away.join(", ")}.` : here;
+  if (!away.length) {
+    return here;
+  }
+  const side = 2 * ring.nodes.length > nodes.length ? "the larger side" : "not a majority";
+  return `${here} Down or cut off: ${away.join(", ")}; this is ${side}.`;
 }
 
 // Buttons that cut a node off, where whoever started this instance can do that.
