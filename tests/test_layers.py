@@ -21,7 +21,8 @@ SOURCE = TESTS.parent / "src" / PACKAGE
 # only gather (the root and engine) stand for their __init__.py alone. Names of one row do not import one another.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli", "aiohttp"),
+    ("cli", "aiohttp", "asgi"),
+    ("_service",),
     ("testing",),
     ("evs",),
     ("",),
@@ -46,7 +47,9 @@ ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
     # Being a broker is what no other program does, so there is no public name for it.
     "cli": PUBLIC | {"testing", "engine.local"},
-    "aiohttp": PUBLIC,
+    "aiohttp": PUBLIC | {"_service"},
+    "asgi": PUBLIC | {"_service"},
+    "_service": PUBLIC,
     "testing": PUBLIC | {"engine._base", "engine.memory", "_connection"},
     # What it builds of is what groups are built of: buffers and streams, loops, places. Groups it uses by public names.
     "evs": PUBLIC - {"evs"} | {"_events", "_loop", "_names", "_opening", "_payload", "_place", "_state", "_stream"},

@@ -1,0 +1,85 @@
+"""
+What a probe is answered, decided from a snapshot.
+
+Ready is who should get requests now. Live is who can still become ready without being restarted: a connection that
+comes back by itself is live while it is away, one that is over is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiocpg
+
+from ._joined import Joined
+
+OK = 200
+UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status of HTTP and what to say with it, for JSON."""
+
+    status: int
+    body: dict[str, Any]
+
+
+def readiness(service: Joined) -> Answer:
+    """Whether requests should come here: the daemon answers, and every group has us as a member."""
+    return _answer("ready", [*_why_not_ready(service.connection), *_groups_that_are_not(service, {"member"})], service)
+
+
+def liveness(service: Joined) -> Answer:
+    """Whether a restart would be of no use: nothing is over for good."""
+    over = ["the connection is over"] if _state(service.connection) == "lost" else []
+    # A group that this side has left or is leaving is in order; the service is ending.
+    in_order = {"member", "away", "leaving", "closed"}
+    return _answer("live", over or list(_groups_that_are_not(service, in_order)), service)
+
+
+def _why_not_ready(connection: aiocpg.Connection) -> Iterator[str]:
+    health = connection.health
+    if not health.is_connected:
+        away = f"the daemon is away, for {health.away_for:.1f} s" if health.away_for else "the connection is over"
+        yield away
+    elif health.stalled_for:
+        yield f"the daemon has not answered for {health.stalled_for:.1f} s"
+
+
+def _groups_that_are_not(service: Joined, states: set[str]) -> Iterator[str]:
+    for name, group in service.groups.items():
+        if (state := _state(group)) not in states:
+            yield f"group {_shown(name)}: {state}"
+
+
+def _answer(fact: str, reasons: list[str], service: Joined) -> Answer:
+    body = {fact: not reasons, "reasons": reasons, "connection": _connection(service.connection)}
+    body["groups"] = {
+        _shown(name): {"state": _state(group), "members": len(group.members)} for name, group in service.groups.items()
+    }
+    return Answer(UNAVAILABLE if reasons else OK, body)
+
+
+def _connection(connection: aiocpg.Connection) -> dict[str, Any]:
+    health = connection.health
+    return {
+        "node": connection.nodeid,
+        "connected": health.is_connected,
+        "away_for": round(health.away_for, 3),
+        "stalled_for": round(health.stalled_for, 3),
+        "reconnects": health.reconnects,
+        "loop_lags": connection.lags,
+        "ring": None if health.ring is None else {"id": str(health.ring.ring_id), "nodes": list(health.ring.nodes)},
+    }
+
+
+def _state(held: aiocpg.Connection | aiocpg.Group) -> str:
+    """How it is, in the word that its ``repr`` ends with; there is no other that asks nobody."""
+    return repr(held).rpartition(" ")[2].rstrip(">")
+
+
+def _shown(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")

@@ -1,0 +1,39 @@
+"""Handlers for the probes of load balancers and service managers."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from aiocpg import _service
+from aiocpg.aiohttp._context import JOINED
+
+
+async def readiness(request: web.Request) -> web.Response:
+    """
+    Answer 200 where requests should come here, 503 otherwise, with the reasons as JSON.
+
+    Ready is: there is a daemon, it answers, and it has this process in every group of :func:`group_context`. It asks
+    nobody and costs nothing. It does not judge the ring, which is in the answer.
+
+    Example::
+
+        app.router.add_get("/ready", readiness)
+    """
+    return _respond(_service.readiness(request.config_dict[JOINED]))
+
+
+async def liveness(request: web.Request) -> web.Response:
+    """
+    Answer 503 where only a restart helps: the connection or a group is over for good. 200 otherwise.
+
+    With ``reconnect`` a daemon that is away is come back to, so the process lives; without, its loss is the end.
+
+    Example::
+
+        app.router.add_get("/live", liveness)
+    """
+    return _respond(_service.liveness(request.config_dict[JOINED]))
+
+
+def _respond(answer: _service.Answer) -> web.Response:
+    return web.json_response(answer.body, status=answer.status, headers={"Cache-Control": "no-store"})
