@@ -21,7 +21,7 @@ def main() -> None:
         return
     app = make_app(options.name, url=options.url, group=options.group, network=options.network)
     if options.fd is not None:
-        web.run_app(app, sock=socket.socket(fileno=options.fd), print=None, handle_signals=True)
+        web.run_app(app, sock=socket.socket(fileno=options.fd), print=None)
     else:
         web.run_app(app, host=options.host, port=options.port)
 

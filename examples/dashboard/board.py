@@ -86,18 +86,21 @@ class Board:
         if self._ring[0] != str(view.ring_id):  # the first view may stand before the first ring
             self._ring = (str(view.ring_id), tuple(sorted({member.nodeid for member in view.members})))
             self._nodes.update(self._ring[1])
-        self._gone = {who: why for who, why in {**self._gone, **view.left}.items() if who not in view.members}
-        self._gone = dict(list(self._gone.items())[-GONE:])
-        self._names = {who: self._names[who] for who in (*view.members, *self._gone) if who in self._names}
-        self._comparison = Comparison()
         entry = self._enter(
             kind="view",
             ring=str(view.ring_id),
-            members=[*map(str, view.members)],
-            joined=[[str(who), why.name] for who, why in view.joined.items()],
-            left=[[str(who), why.name] for who, why in view.left.items()],
+            members=[*map(self._called, view.members)],
+            joined=[[self._called(who), why.name] for who, why in view.joined.items()],
+            left=[[self._called(who), why.name] for who, why in view.left.items()],
         )
+        self._forget(view)
+        self._comparison = Comparison()
         return Outcome([entry, self.state()], [Name(self._name)] if view.joined else [])
+
+    def _forget(self, view: aiocpg.View) -> None:
+        gone = {who: why for who, why in {**self._gone, **view.left}.items() if who not in view.members}
+        self._gone = dict([*gone.items()][-GONE:])
+        self._names = {who: name for who, name in self._names.items() if who in view.members or who in self._gone}
 
     def _hear(self, sender: aiocpg.Address, saying: Saying, now: float) -> Outcome:
         match saying:

@@ -101,7 +101,7 @@ def _instances(start: Start, port: int) -> Iterator[list[Program]]:
     programs: list[Program] = []
     try:
         for number, name in enumerate(NAMES, 1):
-            with socket.create_server(("127.0.0.1", port and port + number - 1)) as listener:
+            with _listening(port and port + number - 1) as listener:
                 argv = [sys.executable, "-m", str(__package__), "--name", name, "--fd", str(listener.fileno())]
                 programs.append(start(number, argv, listener))
                 print(f"{name}: http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
@@ -109,6 +109,13 @@ def _instances(start: Start, port: int) -> Iterator[list[Program]]:
         yield programs
     finally:
         _end(programs)
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        sys.exit(f"cannot listen on port {port}: {os.strerror(error.errno or 0)}; try another with --port")
 
 
 def _end(programs: Sequence[Program]) -> None:

@@ -38,34 +38,51 @@ def started_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def stage(option: str, directory: Path) -> Iterator[list[str]]:
-    """Run the launcher; yields the URLs of its three instances. What it prints beside them is a failure."""
-    argv = [sys.executable, "-m", "examples.dashboard", option, "--port", "0"]
+def dashboard(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the program until the block ends. What it prints and nobody reads is a failure, and so is its status."""
     environment = os.environ | {"AIOCPG_LOCAL_DIR": str(directory), "PYTHONWARNINGS": "error"}
-    with subprocess.Popen(
-        argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    argv = [sys.executable, "-m", "examples.dashboard", *arguments]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(argv, cwd=ROOT, env=environment, **pipes) as process:
         try:
-            assert process.stdout is not None
-            printed = [process.stdout.readline() for _ in range(4)]
-            urls = [found[0] for line in printed if (found := re.search(r"http://\S+", line))]
-            assert len(urls) == 3, "".join(printed) + process.stdout.read()
-            yield urls
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             rest = process.communicate(timeout=PATIENCE)[0]
         assert (process.returncode, rest) == (0, "")
 
 
+def until_it_listens(process: subprocess.Popen[str]) -> None:
+    """Read the two lines that aiohttp prints when it listens."""
+    assert process.stdout is not None
+    printed = [process.stdout.readline() for _ in range(2)]
+    assert "Running on http://" in printed[0], "".join(printed)
+
+
 @contextmanager
-def opened(browser: Browser, *urls: str, **options: Any) -> Iterator[list[Page]]:
-    """Open a page at each URL, in windows of their own. What a page complains of on its console is a failure."""
+def stage(option: str, directory: Path) -> Iterator[list[str]]:
+    """Run three instances; yields their URLs."""
+    with dashboard(directory, option, "--port", "0") as process:
+        assert process.stdout is not None
+        printed = [process.stdout.readline() for _ in range(4)]
+        urls = [found[0] for line in printed if (found := re.search(r"http://\S+", line))]
+        assert len(urls) == 3, "".join(printed)
+        yield urls
+
+
+@contextmanager
+def opened(browser: Browser, *urls: str, tolerated: str = "", **options: Any) -> Iterator[list[Page]]:
+    """
+    Open a page at each URL, in windows of their own.
+
+    What a page complains of on its console is a failure, unless it has `tolerated` in it.
+    """
     options = {"viewport": {"width": 900, "height": 800}, **options}
     contexts = [browser.new_context(**options) for _ in urls]
     complaints: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
+        if message.type in {"error", "warning"} and not (tolerated and tolerated in message.text):
             complaints.append(message.text)
 
     pages = []

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from .browsing import (
+    ROOT,
+    dashboard,
     listed,
     opened,
     picture,
@@ -17,6 +25,7 @@ from .browsing import (
     started_browser,
     too_faint,
     unnamed,
+    until_it_listens,
     until_members,
     until_shown,
 )
@@ -57,6 +66,7 @@ def test_three_pages_show_one_order(browser: Browser, urls: list[str]) -> None:
         for page in pages:
             until_shown(page, "the last word")
             page.locator("#check", has_text=SAME).wait_for()
+            assert page.get_by_role("group", name="Network").count() == 0  # nobody can cut this network
         lists = [listed(page) for page in pages]
         assert lists[0] == lists[1] == lists[2]
         assert len(lists[0]) > 250
@@ -126,6 +136,36 @@ def test_texts_can_be_read(scheme: str, browser: Browser, urls: list[str]) -> No
         assert unnamed(page) == []
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == {"light": "rgb(244, 245, 247)", "dark": "rgb(18, 22, 28)"}[scheme]
+
+
+def test_page_finds_its_server_again(browser: Browser, tmp_path: Path) -> None:
+    """A service that is started anew needs no new page; meanwhile the page says that it has no connection."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = ("--url", "local://again", "--name", "dave", "--port", str(port))
+    with ExitStack() as stack:
+        with dashboard(tmp_path, *arguments) as process:
+            until_it_listens(process)
+            [page] = stack.enter_context(
+                opened(browser, f"http://127.0.0.1:{port}/", tolerated="ERR_CONNECTION_REFUSED")
+            )
+            send(page, "before")
+        page.locator("#status", has_text="No connection").wait_for()
+        with dashboard(tmp_path, *arguments) as process:
+            until_it_listens(process)
+            page.locator("#status", has_text="Live").wait_for()
+            send(page, "after")
+            until_shown(page, "after")
+
+
+def test_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    """Not by a traceback; what was started before has ended."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        argv = [sys.executable, "-m", "examples.dashboard", "--local", "--port", str(taken.getsockname()[1])]
+        environment = os.environ | {"AIOCPG_LOCAL_DIR": str(tmp_path)}
+        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert re.fullmatch(r"cannot listen on port \d+: Address already in use; try another with --port\n", done.stderr)
 
 
 def test_what_cannot_be_read_is_found(browser: Browser, urls: list[str]) -> None:

@@ -4,8 +4,8 @@ import { byId, say, shape } from "./dom.js";
 
 const SECONDS = 60;
 const WIDTH = 320;
-const TOP = 14;
-const BASE = 92;
+const TOP = 18;
+const BASE = 142;
 
 const counts = new Map();
 let ahead = 0; // seconds that the server's clock is ahead of ours

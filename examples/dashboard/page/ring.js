@@ -2,7 +2,7 @@
 
 import { byId, element, plural, say, shape } from "./dom.js";
 
-const CENTRE = { x: 160, y: 96 };
+const CENTRE = { x: 160, y: 98 };
 const NODE = 22;
 
 export function showRing(state) {
@@ -19,7 +19,7 @@ function place(index, state) {
   const angle = (2 * Math.PI * index) / count - Math.PI / 2;
   const isAway = !state.ring.nodes.includes(state.nodes[index]);
   const wide = count === 1 ? 0 : isAway ? 115 : 80;
-  const high = count === 1 ? 0 : 62;
+  const high = count === 1 ? 0 : 66;
   return { x: CENTRE.x + wide * Math.cos(angle), y: CENTRE.y + high * Math.sin(angle) };
 }
 

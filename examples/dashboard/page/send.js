@@ -18,6 +18,7 @@ async function post(path, body) {
 
 async function attempt(path, body, done) {
   const sent = byId("sent");
+  say(sent, ""); // the same words twice would be read out once
   try {
     await post(path, body);
     say(sent, done, "");
