@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from aiohttp import WSMsgType, web
 
 from aiocpg.aiohttp._backlog import Backlog, Frame
-
-
-class Verdict(NamedTuple):
-    """Why a browser is closed."""
-
-    code: int
-    reason: str
-    """At most 123 bytes of ASCII: what fits a close frame."""
+from aiocpg.aiohttp._words import Verdict
 
 
 class Browser:
