@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .network import cutting
 
@@ -34,19 +34,20 @@ LIMIT = 20
 
 async def on_stage(*, cluster: bool, port: int) -> None:
     """
-    Run three instances until SIGINT or SIGTERM, or until one of them ends.
+    Run three instances until SIGINT, SIGTERM or SIGHUP, or until one of them ends.
 
     Args:
         cluster: Whether they are on three nodes of a Corosync, or processes at ``local://``.
         port: Of the first on 127.0.0.1, the others follow; 0 for any that are free.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _on_a_cluster() if cluster else _on_this_host() as start:
         with _instances(start, port) as programs, _watched(programs, stop.set):
             await stop.wait()
-    if any(program.returncode for program in programs):
+    # One that was told to end before it had begun ends by the signal.
+    if not {program.returncode for program in programs} <= {0, -signal.SIGTERM}:
         sys.exit(f"the instances ended with {[program.returncode for program in programs]}")
 
 
@@ -68,7 +69,7 @@ async def _on_this_host() -> AsyncIterator[Start]:
     environment = os.environ | {"AIOCPG_URL": f"local://dashboard-{os.getpid()}"}
 
     def start(number: int, argv: list[str], listener: socket.socket) -> Program:
-        return subprocess.Popen(argv, env=environment, cwd=ROOT, pass_fds=[listener.fileno()])
+        return subprocess.Popen(argv, env=environment, **_handing_over(listener))
 
     yield start
 
@@ -88,12 +89,17 @@ async def _on_a_cluster() -> AsyncIterator[Start]:
         def start(number: int, argv: list[str], listener: socket.socket) -> Program:
             argv = [*argv, "--network", str(path)]
             environment = os.environ | {"AIOCPG_URL": "corosync://"}
-            return cluster.node(number).spawn(argv, env=environment, cwd=ROOT, pass_fds=[listener.fileno()])
+            return cluster.node(number).spawn(argv, env=environment, **_handing_over(listener))
 
         with tempfile.TemporaryDirectory(prefix="aiocpg-dashboard-") as directory:
             path = Path(directory) / "network"
             async with cutting(path, cut):
                 yield start
+
+
+def _handing_over(listener: socket.socket) -> dict[str, Any]:
+    # A process group of its own: the terminal sends Ctrl-C to all of ours, and who is told to end twice ends at once.
+    return {"cwd": ROOT, "pass_fds": [listener.fileno()], "process_group": 0}
 
 
 @contextmanager

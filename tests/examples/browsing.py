@@ -1,13 +1,9 @@
-"""The dashboard in a real browser: three instances on a stage, a page for each, and what people get of a page."""
+"""The dashboard's pages in a real browser, and what people get of a page."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-ROOT = Path(__file__).parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 30
-"""Seconds until something that should happen counts as not happening."""
+from .dashboards import PATIENCE
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = os.environ.get("AIOCPG_PICTURES")
 """A directory for pictures of the pages; ``scripts/dashboard --pictures`` sets it."""
 
@@ -35,39 +29,6 @@ def started_browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program)
         yield browser
         browser.close()
-
-
-@contextmanager
-def dashboard(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the program until the block ends. What it prints and nobody reads is a failure, and so is its status."""
-    environment = os.environ | {"AIOCPG_LOCAL_DIR": str(directory), "PYTHONWARNINGS": "error"}
-    argv = [sys.executable, "-m", "examples.dashboard", *arguments]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(argv, cwd=ROOT, env=environment, **pipes) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            rest = process.communicate(timeout=PATIENCE)[0]
-        assert (process.returncode, rest) == (0, "")
-
-
-def until_it_listens(process: subprocess.Popen[str]) -> None:
-    """Read the two lines that aiohttp prints when it listens."""
-    assert process.stdout is not None
-    printed = [process.stdout.readline() for _ in range(2)]
-    assert "Running on http://" in printed[0], "".join(printed)
-
-
-@contextmanager
-def stage(option: str, directory: Path) -> Iterator[list[str]]:
-    """Run three instances; yields their URLs."""
-    with dashboard(directory, option, "--port", "0") as process:
-        assert process.stdout is not None
-        printed = [process.stdout.readline() for _ in range(4)]
-        urls = [found[0] for line in printed if (found := re.search(r"http://\S+", line))]
-        assert len(urls) == 3, "".join(printed)
-        yield urls
 
 
 @contextmanager

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,20 +12,17 @@ import pytest
 from playwright.sync_api import Browser
 
 from .browsing import (
-    ROOT,
-    dashboard,
     listed,
     opened,
     picture,
     send,
-    stage,
     started_browser,
     too_faint,
     unnamed,
-    until_it_listens,
     until_members,
     until_shown,
 )
+from .dashboards import dashboard, stage, until_it_listens
 
 SAME = "All have read the same"
 
@@ -156,16 +150,6 @@ def test_page_finds_its_server_again(browser: Browser, tmp_path: Path) -> None:
             page.locator("#status", has_text="Live").wait_for()
             send(page, "after")
             until_shown(page, "after")
-
-
-def test_port_that_is_taken_is_said(tmp_path: Path) -> None:
-    """Not by a traceback; what was started before has ended."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        argv = [sys.executable, "-m", "examples.dashboard", "--local", "--port", str(taken.getsockname()[1])]
-        environment = os.environ | {"AIOCPG_LOCAL_DIR": str(tmp_path)}
-        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 1
-    assert re.fullmatch(r"cannot listen on port \d+: Address already in use; try another with --port\n", done.stderr)
 
 
 def test_what_cannot_be_read_is_found(browser: Browser, urls: list[str]) -> None:
