@@ -1,0 +1,63 @@
+"""What is decided from a snapshot: who is ready, who is live, and why not."""
+
+from __future__ import annotations
+
+import pytest
+
+import aiocpg
+from aiocpg._service import Joined, joined, liveness, readiness
+from aiocpg.testing import MemoryCluster
+from support.running import until
+from support.web import fresh_world
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
+
+
+def states(service: Joined) -> dict[str, object]:
+    """Return the states of the groups as a probe says them."""
+    return {name: group["state"] for name, group in readiness(service).body["groups"].items()}
+
+
+async def test_every_state_of_a_group_is_known() -> None:
+    """The word comes from ``repr``: this holds it to the words that the rules know."""
+    with MemoryCluster(nodes=1) as cluster:
+        async with joined(["kept", "left"], cluster.node(1).url, 30, None, None, {"reconnect": True}) as service:
+            assert states(service) == {"kept": "member", "left": "member"}
+            await service.groups[b"left"].leave()
+            assert states(service) == {"kept": "member", "left": "closed"}
+            cluster.node(1).kill()
+            await until(lambda: not service.connection.health.is_connected)
+            assert states(service) == {"kept": "away", "left": "closed"}
+            assert (readiness(service).status, liveness(service).status) == (503, 200)
+            cluster.node(1).start()
+            await until(lambda: states(service)["kept"] == "member")
+        assert states(service) == {"kept": "closed", "left": "closed"}
+
+
+async def test_loss_for_good_is_known() -> None:
+    """Only a restart helps."""
+    with MemoryCluster(nodes=1) as cluster:
+        async with joined(["orders"], cluster.node(1).url, 30, None, None, {}) as service:
+            cluster.node(1).kill()
+            await until(lambda: not service.connection.health.is_connected)
+            assert states(service) == {"orders": "lost"}
+            assert readiness(service).body["reasons"] == ["the connection is over", "group orders: lost"]
+            assert liveness(service).status == 503
+
+
+async def test_name_that_is_no_text_is_shown() -> None:
+    """Pacemaker's names end in a NUL, others are any bytes."""
+    async with joined([b"crmd\0", b"\xff"], fresh_world(), 30, None, None, {}) as service:
+        assert list(readiness(service).body["groups"]) == ["crmd\0", "\\xff"]
+
+
+async def test_end_of_one_group_is_not_the_end_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that was lost alone takes readiness and liveness with it, and the others stay."""
+    async with joined(["orders", "chat"], fresh_world(), 30, None, None, {}) as service:
+        monkeypatch.setattr(aiocpg.Group, "__repr__", lambda group: f"<Group {group.name!r} 1:1 {_fate(group)}>")
+        assert liveness(service).body["reasons"] == ["group chat: lost"]
+        assert readiness(service).body["reasons"] == ["group chat: lost"]
+
+
+def _fate(group: aiocpg.Group) -> str:
+    return "lost" if group.name == b"chat" else "member"
