@@ -7,21 +7,16 @@ Events go in as they stand in the order, frames for the pages come out, and what
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 import aiocpg
 
 from .comparing import Comparison
-from .sayings import Answer, Check, Line, Name, Saying, decoded
+from .listing import Frame, Listing, Newcomer
+from .sayings import Answer, Ask, Check, History, Line, Name, Saying, decoded
 
-Frame: TypeAlias = dict[str, Any]
-
-KEPT = 300
-"""Entries that a page begins with."""
-REMEMBERED = 10_000
-"""Ids of lines: one that comes again within so many is not shown again."""
 GONE = 6
 """Members that have gone and are still shown."""
 MINUTE = 60
@@ -49,8 +44,8 @@ class Board:
         self._names: dict[aiocpg.Address, str] = {}
         self._ring: tuple[str, tuple[int, ...]] = ("", ())
         self._nodes: set[int] = set()
-        self._entries: deque[Frame] = deque(maxlen=KEPT)
-        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._list = Listing()
+        self._newcomer: Newcomer | None = None
         self._rates: deque[list[int]] = deque(maxlen=MINUTE)
         self._comparison = Comparison()
 
@@ -77,7 +72,7 @@ class Board:
                 return self._hear(sender, decoded(data), now)
             case aiocpg.Disconnected(reason=reason):
                 self._is_connected = False
-                return Outcome([self._enter(kind="gap", reason=reason), self.state()])
+                return Outcome([self._list.enter(kind="gap", reason=reason), self.state()])
         return Outcome()
 
     def _see(self, view: aiocpg.View) -> Outcome:
@@ -86,7 +81,7 @@ class Board:
         if self._ring[0] != str(view.ring_id):  # the first view may stand before the first ring
             self._ring = (str(view.ring_id), tuple(sorted({member.nodeid for member in view.members})))
             self._nodes.update(self._ring[1])
-        entry = self._enter(
+        entry = self._list.enter(
             kind="view",
             ring=str(view.ring_id),
             members=[*map(self._called, view.members)],
@@ -95,7 +90,17 @@ class Board:
         )
         self._forget(view)
         self._comparison = Comparison()
-        return Outcome([entry, self.state()], [Name(self._name)] if view.joined else [])
+        replies: list[Saying] = [Name(self._name)] if view.joined else []
+        if self._me in view.joined:
+            self._newcomer = Newcomer(view.stayed)
+            replies += self._catching_up()
+        return Outcome([entry, self.state()], replies)
+
+    def _catching_up(self) -> list[Ask]:
+        question = self._newcomer and self._newcomer.question(self._members)
+        if question is None:
+            self._newcomer = None  # there is nobody who was here before
+        return [question] if question else []
 
     def _forget(self, view: aiocpg.View) -> None:
         gone = {who: why for who, why in {**self._gone, **view.left}.items() if who not in view.members}
@@ -115,34 +120,49 @@ class Board:
             case Answer():
                 self._comparison.answer(sender, saying)
                 return Outcome([self.state()])
+            case Ask(token=token, who=who):
+                return self._tell(token, who)
+            case History(token=token):
+                return self._learn(saying, now)
 
     def _show(self, sender: aiocpg.Address, line: Line, now: float) -> Outcome:
         number = self._comparison.read(f"{sender} {line.id} {line.text}")
-        if line.id in self._ids:
+        if not self._list.is_new(line.id):
             return Outcome()
-        if line.id:
-            self._ids[line.id] = None
-            if len(self._ids) > REMEMBERED:
-                self._ids.popitem(last=False)
         self._count(int(now))
-        return Outcome([self._enter(kind="line", number=number, name=self._called(sender), text=line.text, at=now)])
+        entry = self._list.enter(
+            kind="line", number=number, name=self._called(sender), text=line.text, id=line.id, at=now
+        )
+        return Outcome([entry])
+
+    def _tell(self, token: str, who: str) -> Outcome:
+        if self._newcomer is None:
+            return Outcome(replies=[self._list.history(token)] if who == str(self._me) else [])
+        if token == self._newcomer.token:
+            self._list.clear()
+        return Outcome()
+
+    def _learn(self, history: History, now: float) -> Outcome:
+        if self._newcomer is None or history.token != self._newcomer.token:
+            return Outcome()
+        self._newcomer = None
+        self._list.put_before(history)
+        return Outcome([self.begin(now)])
 
     def _count(self, second: int) -> None:
         if not self._rates or self._rates[-1][0] != second:
             self._rates.append([second, 0])
         self._rates[-1][1] += 1
 
-    def _enter(self, **entry: Any) -> Frame:
-        frame = {"type": "entry", **entry}
-        self._entries.append(frame)
-        return frame
-
     # -- What comes out
 
-    def question(self) -> Check | None:
-        """Return what the leader asks now and then, if this is the leader and there is something to compare."""
+    def questions(self) -> Sequence[Saying]:
+        """Return what is to be asked now. The clock is the caller's; it looks about once a second."""
+        if self._newcomer and self._newcomer.is_tired():
+            return self._catching_up()
         leads = self._is_connected and self._members[:1] == (self._me,)
-        return self._comparison.question() if leads else None
+        question = self._comparison.question() if leads else None
+        return [question] if question else []
 
     def begin(self, now: float) -> Frame:
         """Return what a page begins with; the frames that come after go on from there."""
@@ -150,7 +170,7 @@ class Board:
             "type": "begin",
             "now": now,
             "rates": [*self._rates],
-            "entries": [*self._entries],
+            "entries": [*self._list.entries],
             "state": self.state(),
         }
 

@@ -13,11 +13,12 @@ from aiohttp import web
 import aiocpg
 from aiocpg.aiohttp import group_key
 
-from .board import Board, Frame
+from .board import Board
+from .listing import Frame
 from .sayings import Saying, encoded
 
 PAUSE = 1
-"""Seconds between two looks whether there is something to compare."""
+"""Seconds between two looks whether there is something to ask."""
 
 
 class Instance:
@@ -58,7 +59,7 @@ class Instance:
     async def _ask(self, group: aiocpg.Group) -> None:
         while True:
             await asyncio.sleep(PAUSE)
-            if question := self._board.question():
+            for question in self._board.questions():
                 await _say(group, question)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from .network import NetworkError, cut_off
 from .sayings import MAX_TEXT, Line, encoded
 
 MAX_LINES = 1000
-MAX_ID = 64
-"""Characters."""
+ID = r"[\w-]{1,60}"
+"""Each line gets its number behind it."""
 LIMIT = 10
 """Seconds that lines may take until they are back."""
 
@@ -39,7 +40,7 @@ class Requests:
         Send lines, ``{"id": ..., "lines": [...]}``; answers when they are back here, which is when they are shown.
 
         A 503 says that this is not known. The same lines with the same id may be sent again, here or to another
-        instance: those that were sent are not shown twice. Without an id they would be.
+        instance: those that were sent are not shown twice.
         """
         lines = _lines(await _body(request))
         group = request.app[self._group]
@@ -66,9 +67,9 @@ class Requests:
 
 def _lines(body: Any) -> list[bytes]:
     match body:
-        case {"id": str(id_), "lines": [*lines]} if len(id_) <= MAX_ID and 1 <= len(lines) <= MAX_LINES:
+        case {"id": str(id_), "lines": [*lines]} if re.fullmatch(ID, id_, re.ASCII) and 1 <= len(lines) <= MAX_LINES:
             if all(isinstance(line, str) and 1 <= len(line) <= MAX_TEXT for line in lines):
-                return [encoded(Line(line, id_ and f"{id_}-{number}")) for number, line in enumerate(lines)]
+                return [encoded(Line(line, f"{id_}-{number}")) for number, line in enumerate(lines)]
     raise web.HTTPBadRequest(text=f"wanted an id and 1 to {MAX_LINES} lines of 1 to {MAX_TEXT} characters")
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-MAX_TEXT = 500
+MAX_TEXT = 300
 """Characters that a line shows; what others send may be longer."""
+MAX_ID = 70
+"""Characters of an id, printable ASCII; any other is none."""
+MAX_NAME = 40
+"""Characters of a name."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,34 @@ class Answer:
     digest: str
 
 
-Saying: TypeAlias = Line | Name | Check | Answer
+@dataclass(frozen=True)
+class Ask:
+    """A question to one, from one that has come: what does your list have up to here?"""
 
-KINDS: dict[str, type[Saying]] = {"line": Line, "name": Name, "check": Check, "answer": Answer}
+    token: str
+    who: str
+
+
+@dataclass(frozen=True)
+class History:
+    """The answer: entries as pages get them, and the ids of lines that are not to be shown again."""
+
+    token: str
+    entries: list[dict[str, Any]]
+    ids: list[str]
+
+
+Saying: TypeAlias = Line | Name | Check | Answer | Ask | History
+
 FIELDS: dict[type[Saying], dict[str, type]] = {
     Line: {"text": str, "id": str},
     Name: {"name": str},
     Check: {"token": str},
     Answer: {"token": str, "count": int, "digest": str},
+    Ask: {"token": str, "who": str},
+    History: {"token": str, "entries": list, "ids": list},
 }
+KINDS = {kind.__name__.lower(): kind for kind in FIELDS}
 
 
 def encoded(saying: Saying) -> bytes:
@@ -68,8 +91,14 @@ def decoded(data: bytes) -> Saying:
     kind = KINDS.get(fields.pop("say"))
     if kind is None or {name: type(value) for name, value in fields.items()} != FIELDS[kind]:
         return _anything(data)
-    saying = kind(**fields)
-    return Line(saying.text[:MAX_TEXT], saying.id) if isinstance(saying, Line) else saying
+    match kind(**fields):
+        case Line(text=text, id=id_):
+            is_id = id_.isascii() and id_.isprintable() and len(id_) <= MAX_ID
+            return Line(text[:MAX_TEXT], id_ if is_id else "")
+        case Name(name=name):
+            return Name(name[:MAX_NAME])
+        case saying:
+            return saying
 
 
 def _anything(data: bytes) -> Line:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
-from dashboard.board import KEPT, Board, Outcome
+from dashboard.board import Board, Outcome
 from dashboard.comparing import Comparison
-from dashboard.sayings import MAX_TEXT, Answer, Check, Line, Name, Saying, decoded, encoded
+from dashboard.listing import KEPT, PATIENCE
+from dashboard.sayings import MAX_ID, MAX_TEXT, Answer, Ask, Check, History, Line, Name, Saying, decoded, encoded
 
 import aiocpg
 from aiocpg import Address, Reason, RingId
@@ -13,6 +16,15 @@ from aiocpg import Address, Reason, RingId
 ALICE, BOB, CAROL = Address(1, 11), Address(2, 22), Address(3, 33)
 ALL = (ALICE, BOB, CAROL)
 FIRST, SECOND = RingId(1, 4), RingId(1, 8)
+
+SAYINGS = [
+    Line("hi", "7"),
+    Name("bob"),
+    Check("t"),
+    Answer("t", 3, "ab"),
+    Ask("t", "1:11"),
+    History("t", [{"kind": "line"}], ["7"]),
+]
 
 
 def view(*members: Address, ring: RingId = FIRST, joined: object = None, left: object = None) -> aiocpg.View:
@@ -35,6 +47,52 @@ class Reader:
         return self.feed(aiocpg.Message(b"g", sender, data, 1, view(*ALL)), now)
 
 
+class Room:
+    """Readers, and the one order of what they say."""
+
+    def __init__(self, *present: Address) -> None:
+        self.readers = {who: Reader(who) for who in present}
+        self.order: deque[tuple[Address, Saying]] = deque()
+        self.change()
+
+    def change(self, joined: object = None, left: object = None) -> None:
+        """Hand the view of those who are there to all; what it makes them say comes behind what is said already."""
+        now = view(*sorted(self.readers), joined=joined, left=left)
+        for who, reader in self.readers.items():
+            self.order.extend((who, saying) for saying in reader.feed(now).replies)
+
+    def come(self, who: Address) -> None:
+        """Let one come, or come again with nothing in mind."""
+        self.readers[who] = Reader(who)
+        self.change(joined={who: Reason.JOIN})
+
+    def go(self, who: Address) -> None:
+        """Let one go; what it has said already comes all the same."""
+        del self.readers[who]
+        self.change(left={who: Reason.PROCDOWN})
+
+    def step(self) -> None:
+        """Let all read the next of what was said."""
+        sender, saying = self.order.popleft()
+        for who, reader in self.readers.items():
+            self.order.extend((who, reply) for reply in reader.hear(sender, saying).replies)
+
+    def run(self) -> None:
+        """Let all read everything."""
+        while self.order:
+            self.step()
+
+    def wait(self) -> None:
+        """Let a few seconds pass."""
+        for _ in range(PATIENCE + 1):
+            for who, reader in self.readers.items():
+                self.order.extend((who, saying) for saying in reader.board.questions() if isinstance(saying, Ask))
+
+    def lines(self, who: Address) -> list[str]:
+        """Return what a page of this one begins with."""
+        return [entry["text"] for entry in self.readers[who].board.begin(0)["entries"] if entry["kind"] == "line"]
+
+
 @pytest.fixture
 def alice() -> Reader:
     """Alice, in a group of three on a ring of three."""
@@ -44,7 +102,7 @@ def alice() -> Reader:
     return reader
 
 
-@pytest.mark.parametrize("saying", [Line("hi", "7"), Name("bob"), Check("t"), Answer("t", 3, "ab")])
+@pytest.mark.parametrize("saying", SAYINGS)
 def test_saying_comes_as_it_went(saying: Saying) -> None:
     """What one instance encodes, another decodes."""
     assert decoded(encoded(saying)) == saying
@@ -60,6 +118,7 @@ def test_saying_comes_as_it_went(saying: Saying) -> None:
         b'{"say": "name"}',
         b'{"say": "answer", "token": "t", "count": true, "digest": ""}',
         b'{"say": "line", "text": 1, "id": ""}',
+        b'{"say": "history", "token": "t", "entries": {}, "ids": []}',
         b'{"say": "line", "text": "a", "id": "", "more": 1}',
         b"[" * 5000,
     ],
@@ -144,15 +203,79 @@ def test_page_that_opens_later_begins_with_what_there_is(alice: Reader) -> None:
     assert begin["state"] == alice.board.state()
 
 
+def test_newcomer_gets_the_list_of_one_that_was_there() -> None:
+    """What was read before it came, what came before its question and what came after: all of it, and once."""
+    room = Room(ALICE, BOB)
+    room.order.extend((BOB, Line(text, text)) for text in "ab")
+    room.run()
+    room.come(CAROL)
+    room.order.appendleft((BOB, Line("c", "c")))  # between its coming and its question
+    room.order.extend((BOB, Line(text, text)) for text in "dbc")  # behind its question, before the answer
+    room.run()
+    assert room.lines(ALICE) == room.lines(BOB) == room.lines(CAROL) == ["a", "b", "c", "d"]
+
+
+def test_page_of_a_newcomer_begins_anew_with_the_list() -> None:
+    """Pages that are open already are told."""
+    carol = Reader(CAROL)
+    ask = carol.feed(view(ALICE, CAROL, joined={CAROL: Reason.JOIN})).replies[-1]
+    assert isinstance(ask, Ask)
+    assert ask.who == "1:11"
+    carol.hear(CAROL, ask)
+    [begin] = carol.hear(ALICE, History(ask.token, [{"kind": "line", "text": "a"}], [])).frames
+    assert (begin["type"], begin["entries"]) == ("begin", [{"kind": "line", "text": "a"}])
+
+
+def test_another_is_asked_when_one_does_not_answer() -> None:
+    """It may have gone before it read the question. A late answer to an older question is none."""
+    room = Room(ALICE, BOB)
+    room.order.append((BOB, Line("a")))
+    room.run()
+    room.come(CAROL)
+    room.go(ALICE)
+    room.run()
+    assert room.lines(CAROL) == []
+    room.wait()
+    room.run()
+    assert room.lines(CAROL) == ["a"]
+
+
+def test_newcomer_with_nobody_left_to_ask_goes_on_alone() -> None:
+    """Two that came one after the other, and all who knew more are gone: the older one's list is what there is."""
+    room = Room(ALICE)
+    room.come(BOB)
+    room.go(ALICE)
+    room.come(CAROL)
+    room.order.append((BOB, Line("a")))
+    room.run()
+    room.wait()
+    room.run()
+    room.wait()
+    room.run()
+    assert room.lines(BOB) == room.lines(CAROL) == ["a"]
+
+
+def test_history_fits_into_a_message() -> None:
+    """However long the lines are in bytes; the newest are in it."""
+    reader = Reader()
+    for number in range(KEPT):
+        reader.hear(BOB, Line("\N{GRINNING FACE}" * MAX_TEXT, f'{number:0>{MAX_ID - 1}}"'))
+    [history] = reader.hear(BOB, Ask("t", str(ALICE))).replies
+    assert isinstance(history, History)
+    assert 100 < len(history.entries) < KEPT
+    assert history.entries[-1]["id"] == history.ids[-1]
+    assert len(encoded(history)) < 1_047_552
+
+
 def test_only_a_leader_with_lines_asks(alice: Reader) -> None:
     """One question at a time, and none about nothing."""
     bob = Reader(BOB)
     bob.feed(view(*ALL))
-    assert alice.board.question() is None
+    assert alice.board.questions() == []
     for reader in (alice, bob):
         reader.hear(CAROL, Line("a"))
-    assert alice.board.question() is not None
-    assert bob.board.question() is None
+    assert alice.board.questions() != []
+    assert bob.board.questions() == []
 
 
 def test_all_answer_the_same_at_a_question(alice: Reader) -> None:

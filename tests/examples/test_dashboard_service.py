@@ -159,9 +159,11 @@ async def test_503_says_what_is_not_known(
     [
         ("/messages", {"lines": ["a"]}, 400),
         ("/messages", {"id": 1, "lines": ["a"]}, 400),
+        ("/messages", {"id": "", "lines": ["a"]}, 400),
+        ("/messages", {"id": "a b", "lines": ["a"]}, 400),
         ("/messages", {"id": "1", "lines": []}, 400),
         ("/messages", {"id": "1", "lines": ["a", 1]}, 400),
-        ("/messages", {"id": "1", "lines": ["a" * 501]}, 400),
+        ("/messages", {"id": "1", "lines": ["a" * 301]}, 400),
         ("/messages", {"id": "1", "lines": ["a"] * 1001}, 400),
         ("/messages", ["a"], 400),
         ("/network", {"alone": [True]}, 400),
