@@ -35,7 +35,6 @@ class Service:
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # A copy of the socket's descriptor would keep its queue alive when nobody listens any more.
         descriptor = self._listener.fileno()
         argv = [*PROGRAM, "--fd", str(descriptor), "--name", f"node {self._node.nodeid}"]
         environment = os.environ | {"AIOCPG_URL": "corosync://", "PYTHONWARNINGS": "error"}
@@ -74,14 +73,30 @@ async def send(session: ClientSession, urls: list[str], text: str) -> None:
     raise AssertionError(f"nobody took {text}")
 
 
-async def load(session: ClientSession, services: list[Service], client: int, answered: list[str]) -> None:
-    """Send lines to all instances in turn."""
-    for number in range(LINES):
-        first = (client + number) % len(services)
-        urls = [service.url for service in services[first:] + services[:first]]
-        text = f"client {client} line {number}"
-        await send(session, urls, text)
-        answered.append(text)
+class Load:
+    """Clients that send lines to all instances in turn, and the lines that were answered with 200."""
+
+    def __init__(self, session: ClientSession, services: list[Service]) -> None:
+        self._session = session
+        self._services = services
+        self._more = asyncio.Condition()
+        self.answered: list[str] = []
+
+    async def run(self, client: int) -> None:
+        """Be one of the clients."""
+        for number in range(LINES):
+            first = (client + number) % len(self._services)
+            urls = [service.url for service in self._services[first:] + self._services[:first]]
+            text = f"client {client} line {number}"
+            await send(self._session, urls, text)
+            async with self._more:
+                self.answered.append(text)
+                self._more.notify_all()
+
+    async def until(self, part: float) -> None:
+        """Wait until so much of it is answered, 0 to 1."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.answered) >= part * CLIENTS * LINES)
 
 
 async def shown(session: ClientSession, service: Service) -> list[str]:
@@ -98,11 +113,10 @@ async def until_ready(session: ClientSession, service: Service) -> None:
         assert answer.status == 200, await answer.text()
 
 
-async def roll(session: ClientSession, services: list[Service], answered: list[str]) -> None:
+async def roll(session: ClientSession, services: list[Service], load: Load) -> None:
     """Restart one after the other in the middle of the load, each when the one before is back in the group."""
     for number, service in enumerate(services):
-        while len(answered) < (number + 0.5) * CLIENTS * LINES / len(services):
-            await asyncio.sleep(0.005)
+        await load.until((number + 0.5) / len(services))
         await asyncio.to_thread(service.restart)
         await until_ready(session, service)
 
@@ -110,16 +124,16 @@ async def roll(session: ClientSession, services: list[Service], answered: list[s
 @pytest.mark.asyncio
 async def test_rolling_restart_loses_and_doubles_nothing(services: list[Service]) -> None:
     """Every line that was answered with 200 is on all pages exactly once, and all pages have one order."""
-    answered: list[str] = []
     async with ClientSession(timeout=ClientTimeout(PATIENCE)) as session:
         for service in services:
             await until_ready(session, service)
+        load = Load(session, services)
         async with asyncio.TaskGroup() as tasks:
             for client in range(CLIENTS):
-                tasks.create_task(load(session, services, client, answered))
-            await roll(session, services, answered)
+                tasks.create_task(load.run(client))
+            await roll(session, services, load)
         await send(session, [services[0].url], "the last word")
         pages = [await shown(session, service) for service in services]
-    assert len(answered) == CLIENTS * LINES
+    assert len(load.answered) == CLIENTS * LINES
     assert pages[0] == pages[1] == pages[2]
-    assert Counter(pages[0]) == Counter([*answered, "the last word"])
+    assert Counter(pages[0]) == Counter([*load.answered, "the last word"])
