@@ -20,10 +20,11 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # What tells that a package is there -> the package. Files stand for packages that bring no program.
 has_file() { compgen -G "$1" >/dev/null; }
+has_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
 missing_packages() {
     [[ -n ${bare:-} ]] || missing_for_clusters
     [[ -z ${redis:-} ]] || command -v redis-server >/dev/null || echo redis-server
-    [[ -z ${browser:-} ]] || command -v chromium >/dev/null || echo chromium
+    [[ -z ${browser:-} ]] || has_chromium || echo chromium
     command -v gcc >/dev/null || echo gcc
     has_file '/usr/include/stdlib.h' || echo libc6-dev
     has_file '/etc/ssl/certs/ca-certificates.crt' || echo ca-certificates

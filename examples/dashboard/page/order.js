@@ -80,9 +80,12 @@ export function showCheck(check) {
   byId("answers").replaceChildren(...answers);
 }
 
-function verdict({ count, same, missing }) {
+function verdict({ count, same, missing, answers }) {
   if (missing.length) {
     return [`Comparing; ${missing.join(", ")} still to answer`, ""];
+  }
+  if (answers.length === 1) {
+    return [`Alone, with ${plural(count, "line")} and nobody to compare with`, ""];
   }
   return same
     ? [`All have read the same ${plural(count, "line")} in the same order`, "good"]

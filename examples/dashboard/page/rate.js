@@ -5,7 +5,7 @@ import { byId, say, shape } from "./dom.js";
 const SECONDS = 60;
 const WIDTH = 320;
 const TOP = 18;
-const BASE = 142;
+const BASE = 132;
 
 const counts = new Map();
 let ahead = 0; // seconds that the server's clock is ahead of ours
@@ -32,6 +32,8 @@ export function showRate() {
   byId("rate").replaceChildren(
     shape("line", { class: "base", x1: 0, x2: WIDTH, y1: BASE, y2: BASE }),
     shape("text", { class: "scale", x: 0, y: 10 }, `${most} per second`),
+    shape("text", { class: "scale", x: 0, y: BASE + 14 }, "a minute ago"),
+    shape("text", { class: "scale end", x: WIDTH, y: BASE + 14 }, "now"),
     shape("polyline", { class: "curve", points: points.join(" ") }),
   );
   say(byId("rate-text"), `${seconds.at(-1)} in the last second, at most ${most} in one second of the last minute.`);
