@@ -45,7 +45,7 @@ class Board:
         self._ring: tuple[str, tuple[int, ...]] = ("", ())
         self._nodes: set[int] = set()
         self._list = Listing()
-        self._newcomer: Newcomer | None = None
+        self._newcomer: Newcomer | None = Newcomer(())
         self._rates: deque[list[int]] = deque(maxlen=MINUTE)
         self._comparison = Comparison()
 
@@ -93,13 +93,14 @@ class Board:
         replies: list[Saying] = [Name(self._name)] if view.joined else []
         if self._me in view.joined:
             self._newcomer = Newcomer(view.stayed)
+        if self._newcomer and self._newcomer.is_stuck(view.members):
             replies += self._catching_up()
         return Outcome([entry, self.state()], replies)
 
     def _catching_up(self) -> list[Ask]:
         question = self._newcomer and self._newcomer.question(self._members)
         if question is None:
-            self._newcomer = None  # there is nobody who was here before
+            self._newcomer = None  # nobody is here who was here before
         return [question] if question else []
 
     def _forget(self, view: aiocpg.View) -> None:
@@ -139,7 +140,7 @@ class Board:
         if self._newcomer is None:
             return Outcome(replies=[self._list.history(token)] if who == str(self._me) else [])
         if token == self._newcomer.token:
-            self._list.clear()
+            self._list.mark()
         return Outcome()
 
     def _learn(self, history: History, now: float) -> Outcome:
@@ -155,6 +156,11 @@ class Board:
         self._rates[-1][1] += 1
 
     # -- What comes out
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the list is what the others have, so that the instances that know it may be restarted."""
+        return self._newcomer is None
 
     def questions(self) -> Sequence[Saying]:
         """Return what is to be asked now. The clock is the caller's; it looks about once a second."""

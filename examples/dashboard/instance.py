@@ -11,7 +11,7 @@ from contextlib import suppress
 from aiohttp import web
 
 import aiocpg
-from aiocpg.aiohttp import group_key
+from aiocpg.aiohttp import group_key, readiness
 
 from .board import Board
 from .listing import Frame
@@ -51,6 +51,17 @@ class Instance:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """
+        Answer 200 where requests should come here, and 503 otherwise.
+
+        An instance that has not got the list yet is not ready: who restarts the instances one by one, each when the one
+        before is ready, would lose it.
+        """
+        if not self._board.is_caught_up:
+            raise web.HTTPServiceUnavailable(text="asking the others for the list")
+        return await readiness(request)
 
     async def _reply(self, group: aiocpg.Group) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import accumulate
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -30,12 +30,14 @@ class Listing:
 
     def __init__(self) -> None:
         self.entries: deque[Frame] = deque(maxlen=KEPT)
+        self._later: deque[Frame] = deque(maxlen=KEPT)
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def enter(self, **entry: Any) -> Frame:
         """Add an entry. Returns it as a frame."""
         frame = {"type": "entry", **entry}
         self.entries.append(frame)
+        self._later.append(frame)
         return frame
 
     def is_new(self, id_: str) -> bool:
@@ -54,15 +56,14 @@ class Listing:
         count = sum(size <= MAX_BYTES for size in sizes)
         return History(token, [*self.entries][len(self.entries) - count :], [*self._ids])
 
-    def clear(self) -> None:
-        """Begin anew: what was here is part of the history that was asked for."""
-        self.entries.clear()
-        self._ids.clear()
+    def mark(self) -> None:
+        """Note that here is the place of the question: what comes from now on is not in the answer."""
+        self._later.clear()
 
     def put_before(self, history: History) -> None:
-        """Put what was before the question before what came after it."""
+        """Let the list be what was before the question, and what has come after it."""
         known = set(history.ids)
-        later = [entry for entry in self.entries if entry.get("id") not in known]
+        later = [entry for entry in self._later if entry.get("id") not in known]
         self.entries = deque([*history.entries, *later], KEPT)
         ids = OrderedDict.fromkeys([*history.ids, *self._ids])
         self._ids = OrderedDict.fromkeys([*ids][-REMEMBERED:])
@@ -73,22 +74,29 @@ class Newcomer:
     One that has come and wants the list: it asks those who were there before, one by one, until it has it.
 
     Its question has a place in the order, and whoever answers does so with the list as it is there. So the answer and
-    what the newcomer has read since its question are the whole list, with nothing missing or doubled.
+    what the newcomer has read since its question are the whole list, with nothing missing or doubled. It gives up when
+    none of those is there any more. Who was there before whom is an order, so no two wait for one another.
     """
 
     def __init__(self, elders: Iterable[aiocpg.Address]) -> None:
         self._elders = deque(elders)
+        self._asked: aiocpg.Address | None = None
         self._looks = 0
         self.token = ""
 
-    def question(self, members: Iterable[aiocpg.Address]) -> Ask | None:
-        """Return the next question; None where there is nobody left to ask."""
-        elders = [who for who in self._elders if who in members]
-        if not elders:
+    def question(self, members: Collection[aiocpg.Address]) -> Ask | None:
+        """Return a question to the next of those who are still there; None where nobody is."""
+        self._elders = deque(who for who in self._elders if who in members)
+        if not self._elders:
             return None
-        self._elders = deque(elders[1:])
         self._looks, self.token = 0, uuid4().hex[:8]
-        return Ask(self.token, str(elders[0]))
+        self._asked = self._elders[0]
+        self._elders.rotate(-1)
+        return Ask(self.token, str(self._asked))
+
+    def is_stuck(self, members: Collection[aiocpg.Address]) -> bool:
+        """Whether nobody is asked, or one that is not there any more."""
+        return self._asked is None or self._asked not in members
 
     def is_tired(self) -> bool:
         """Look whether an answer is there; whether it has taken too long."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from aiocpg.aiohttp import group_context, liveness, readiness, websocket_fanout
+from aiocpg.aiohttp import group_context, liveness, websocket_fanout
 
 from .board import Board
 from .instance import Instance, encode
@@ -61,7 +61,7 @@ def make_app(name: str, *, url: str | None = None, group: str = GROUP, network: 
     app.router.add_post("/messages", requests.send)
     if network is not None:
         app.router.add_post("/network", requests.cut)
-    app.router.add_get("/ready", readiness)
+    app.router.add_get("/ready", instance.ready)
     app.router.add_get("/live", liveness)
     return app
 

@@ -13,7 +13,7 @@ from dashboard.sayings import MAX_ID, MAX_TEXT, Answer, Ask, Check, History, Lin
 import aiocpg
 from aiocpg import Address, Reason, RingId
 
-ALICE, BOB, CAROL = Address(1, 11), Address(2, 22), Address(3, 33)
+ALICE, BOB, CAROL, DAVE = (Address(number, 11 * number) for number in range(1, 5))
 ALL = (ALICE, BOB, CAROL)
 FIRST, SECOND = RingId(1, 4), RingId(1, 8)
 
@@ -226,18 +226,33 @@ def test_page_of_a_newcomer_begins_anew_with_the_list() -> None:
     assert (begin["type"], begin["entries"]) == ("begin", [{"kind": "line", "text": "a"}])
 
 
-def test_another_is_asked_when_one_does_not_answer() -> None:
-    """It may have gone before it read the question. A late answer to an older question is none."""
+@pytest.mark.parametrize("silent", [False, True])
+def test_another_is_asked_when_one_does_not_answer(*, silent: bool) -> None:
+    """It may have gone before it read the question, or be no instance of this program."""
     room = Room(ALICE, BOB)
     room.order.append((BOB, Line("a")))
     room.run()
     room.come(CAROL)
-    room.go(ALICE)
+    if silent:
+        room.readers[ALICE].me = DAVE  # it does not know that it is meant
+    else:
+        room.go(ALICE)
     room.run()
-    assert room.lines(CAROL) == []
     room.wait()
     room.run()
+    assert room.readers[CAROL].board.is_caught_up
     assert room.lines(CAROL) == ["a"]
+
+
+def test_newcomer_is_not_caught_up_before_it_has_the_list() -> None:
+    """Nor does it answer others that ask, or lose what it shows already."""
+    carol = Reader(CAROL)
+    assert not carol.board.is_caught_up
+    carol.feed(view(ALICE, CAROL, joined={CAROL: Reason.JOIN}))
+    carol.hear(ALICE, Line("a"))
+    assert not carol.board.is_caught_up
+    assert carol.hear(DAVE, Ask("t", str(CAROL))).replies == []
+    assert len(carol.board.begin(0)["entries"]) == 2
 
 
 def test_newcomer_with_nobody_left_to_ask_goes_on_alone() -> None:
@@ -248,16 +263,14 @@ def test_newcomer_with_nobody_left_to_ask_goes_on_alone() -> None:
     room.come(CAROL)
     room.order.append((BOB, Line("a")))
     room.run()
-    room.wait()
-    room.run()
-    room.wait()
-    room.run()
+    assert room.readers[CAROL].board.is_caught_up
     assert room.lines(BOB) == room.lines(CAROL) == ["a"]
 
 
 def test_history_fits_into_a_message() -> None:
     """However long the lines are in bytes; the newest are in it."""
     reader = Reader()
+    reader.feed(view(ALICE, joined={ALICE: Reason.JOIN}))
     for number in range(KEPT):
         reader.hear(BOB, Line("\N{GRINNING FACE}" * MAX_TEXT, f'{number:0>{MAX_ID - 1}}"'))
     [history] = reader.hear(BOB, Ask("t", str(ALICE))).replies

@@ -108,9 +108,13 @@ async def shown(session: ClientSession, service: Service) -> list[str]:
 
 
 async def until_ready(session: ClientSession, service: Service) -> None:
-    """Wait until it answers, and is in the group."""
-    async with session.get(f"{service.url}/ready") as answer:
-        assert answer.status == 200, await answer.text()
+    """Wait until it is in the group and has the list of the others."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with session.get(f"{service.url}/ready") as answer:
+                if answer.status == 200:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def roll(session: ClientSession, services: list[Service], load: Load) -> None:
