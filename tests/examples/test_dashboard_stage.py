@@ -7,7 +7,9 @@ import re
 import signal
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 from .dashboards import PATIENCE, PROGRAM, ROOT, urls_of
@@ -27,11 +29,11 @@ def test_stage_ends_when_an_instance_does(tmp_path: Path) -> None:
     """A stage with somebody missing shows nothing; the others leave, and the status says who did not."""
     environment = os.environ | {"AIOCPG_LOCAL_DIR": str(tmp_path)}
     argv = [*PROGRAM, "--local", "--port", "0"]
-    with subprocess.Popen(
-        argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(argv, cwd=ROOT, env=environment, **pipes) as process, ExitStack() as stack:
+        stack.callback(process.kill)  # what a failure here leaves behind
         for url in urls_of(process):
-            with urlopen(f"{url}ready", timeout=PATIENCE) as answer:
+            with urlopen(f"{url}live", timeout=PATIENCE) as answer:
                 assert answer.status == 200
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[1]), signal.SIGKILL)
