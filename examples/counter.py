@@ -83,15 +83,15 @@ class Replica:
     def letter(self, sender: aiocpg.Address, kind: str, *rest: str | int | bool) -> list[Letter]:
         """A letter has come."""
         match kind, *rest:
-            case "add", str(history), int(number):
-                self._added(sender, history, number)
+            case "add", str(history), change:
+                self._added(sender, history, change)
             case "ask", str(token) if sender == self._me:
                 return self._stands(token)
             case "ask", str(token):
                 return [("state", token, self.in_sync, self._history, self.count, self.value)]
-            case "state", str(token), bool(True), str(history), int(count), int(value) if self._awaits(token):
+            case "state", str(token), bool(True), str(history), int(count), value if self._awaits(token):
                 return self._take(history, count, value)
-            case "state", str(token), bool(in_sync), str(), int(count), int() if token == self.token:
+            case "state", str(token), bool(in_sync), str(), int(count), _ if token == self.token:
                 return self._answered(sender, in_sync, count)
             case "claim", str(token) if token == self.token or sender != self._me:
                 return self._synced(token) if token == self.token else self._ask()

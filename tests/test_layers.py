@@ -69,6 +69,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "test_main.py",
     "cli": "test_main.py",
     "cli._app": "test_main.py",
+    # What handlers find is there between a start and an end.
+    "asgi._handlers": "asgi/test_lifespan.py",
     # A command, its copies on the nodes and the signals to them show in the whole program.
     "cli._everywhere": "cli/test_cluster.py",
     "cli._signals": "cli/test_cluster.py",

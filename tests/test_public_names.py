@@ -11,19 +11,27 @@ from types import ModuleType
 import pytest
 
 import aiocpg
-from aiocpg import errors, evs
+from aiocpg import aiohttp, asgi, errors, evs
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 DIRECTIVE = re.compile(
-    r"^\.\. (?:py:)?(?:auto)?(?:class|data|exception|function):: (aiocpg(?:\.evs)?)\.(\w+)$", re.MULTILINE
+    r"^\.\. (?:py:)?(?:auto)?(?:class|data|exception|function):: (aiocpg(?:\.aiohttp|\.asgi|\.evs)?)\.(\w+)$",
+    re.MULTILINE,
 )
 
-PACKAGES: dict[str, ModuleType] = {"aiocpg": aiocpg, "aiocpg.evs": evs}
+PACKAGES: dict[str, ModuleType] = {
+    "aiocpg": aiocpg,
+    "aiocpg.aiohttp": aiohttp,
+    "aiocpg.asgi": asgi,
+    "aiocpg.evs": evs,
+}
 """Those whose names are all in ``__all__``, and all in the reference."""
 
 # Not objects with a docstring of their own: their text stands in the reference.
 PLAIN = {
     "aiocpg": {"Buffer", "Event", "__version__"},
+    "aiocpg.aiohttp": {"CONNECTION"},
+    "aiocpg.asgi": {"liveness", "readiness"},
     "aiocpg.evs": {"Configuration", "EvsEvent", "GroupLike"},
 }
 DOCUMENTED = [

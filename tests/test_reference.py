@@ -43,6 +43,8 @@ GRAIN = {
 
 
 NO_LIMITS = {
+    "_service._probes.OK",
+    "_service._probes.UNAVAILABLE",
     "evs._wire.data.HEAD_SIZE",
     "evs._wire.data.KEY_SIZE",
     "evs._wire.data.RECORD_SIZE",
@@ -62,7 +64,7 @@ NO_LIMITS = {
     "engine.local._wire.VERSION",
     "engine.local.broker._client.NODEID",
 }
-"""Numbers that are names: a flag and a kind of libcpg's, and those of a ring, of two protocols, of a node."""
+"""Numbers that are names: statuses of HTTP, a flag and a kind of libcpg's, those of a ring, two protocols, a node."""
 
 
 class Limit(NamedTuple):

@@ -25,17 +25,20 @@ MUCH = b"x" * 4_000_000
 class Stage:
     """A server with one browser at a time."""
 
-    def __init__(self, close_timeout: float = PATIENCE) -> None:
+    def __init__(self, close_timeout: float = PATIENCE, heartbeat: float | None = None) -> None:
         self.backlog = Backlog(10**9)
         self.browser: Browser | None = None
         self.served = 0
+        self.socket: asyncio.trsock.TransportSocket | None = None
         self._close_timeout = close_timeout
+        self._heartbeat = heartbeat
 
     async def handler(self, request: web.Request) -> web.WebSocketResponse:
         """Serve it."""
-        ws = web.WebSocketResponse(compress=False, timeout=self._close_timeout)
+        ws = web.WebSocketResponse(compress=False, timeout=self._close_timeout, heartbeat=self._heartbeat)
         await ws.prepare(request)
         assert request.transport is not None
+        self.socket = request.transport.get_extra_info("socket")
         self.browser = Browser(ws, request.transport, self.backlog, 1, [frame("hello")], self._close_timeout)
         try:
             await self.browser.serve()
@@ -101,6 +104,7 @@ async def test_finished_browser_gets_what_is_there_and_is_closed_with_the_reason
         assert [await ws.receive_str() for _ in range(100)] == [f"{number}" for number in range(100)]
         closing = await ws.receive()
         assert (closing.data, closing.extra) == GOING_AWAY
+        await ws.close()
         await until(lambda: stage.served)
 
 
@@ -114,6 +118,7 @@ async def test_cut_browser_is_closed_with_the_reason() -> None:
         stage.tell("too late")
         closing = await ws.receive()
         assert (closing.data, closing.extra) == SLOW
+        await ws.close()
         await until(lambda: stage.served)
 
 
@@ -125,13 +130,13 @@ async def test_browser_that_is_cut_while_it_is_sent_to_still_gets_the_reason() -
         place = stage.browser.place
         assert place < stage.backlog.next - 1  # stuck
         stage.browser.cut(SLOW)
+        close = b"\x88" + bytes([2 + len(SLOW.reason)]) + SLOW.code.to_bytes(2, "big") + SLOW.reason.encode()
+        got = b""
         with anyio.fail_after(PATIENCE):
-            got = await reader.read(-1)
-        assert got.endswith(
-            b"\x88" + bytes([2 + len(SLOW.reason)]) + SLOW.code.to_bytes(2, "big") + SLOW.reason.encode()
-        )
+            while not got.endswith(close):
+                got += await reader.read(2**16)
         assert got.count(MUCH) <= place
-        await until(lambda: stage.served)
+    await until(lambda: stage.served)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +149,16 @@ async def test_browser_that_never_reads_is_cut_off_in_time(end: Callable[[Browse
         assert stage.browser is not None
         end(stage.browser)
         await until(lambda: stage.served)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_browser_that_answers_no_pings_leaves_no_connection_behind() -> None:
+    """It is there and does not read: TCP alone would keep what is buffered for ever."""
+    stage = Stage(close_timeout=0.2, heartbeat=0.2)
+    async with stage.deaf():
+        await until(lambda: stage.served)
+        assert stage.socket is not None
+        await until(lambda: stage.socket is not None and stage.socket.fileno() == -1)
 
 
 async def test_browser_that_goes_is_noticed_while_nothing_happens() -> None:

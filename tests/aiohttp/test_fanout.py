@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,9 +13,11 @@ from aiohttp import ClientWebSocketResponse, WSServerHandshakeError, web
 
 import aiocpg
 from aiocpg.aiohttp import CONNECTION, Fanout, group_context, group_key, websocket_fanout
+from aiocpg.aiohttp._words import GOING_AWAY
 from aiocpg.testing import ClusterNode, MemoryCluster
 from support.running import in_thread, until
 from support.web import (
+    PATIENCE,
     Client,
     fresh_world,
     is_message,
@@ -45,7 +48,7 @@ def application(
 
 async def greeted(client: Client, after: str | None = None) -> tuple[ClientWebSocketResponse, Any]:
     """Connect a browser; return it and its greeting."""
-    ws = await client.ws_connect("/events", params={} if after is None else {"after": after})
+    ws = await client.ws_connect("/events", params={} if after is None else {"after": after}, autoclose=False)
     return ws, await read(ws)
 
 
@@ -182,6 +185,25 @@ async def test_shutdown_tells_what_was_accepted_and_closes_before_the_group_is_l
         assert code == 1001
         assert [one.get("payload") for one in told] == [f"{text}" for text in range(50)]
         assert fanout.browsers == 0
+
+
+async def test_shutdown_waits_for_no_browser_that_reads() -> None:
+    """
+    A browser closes the connection when the server has, and not before.
+
+    What it sends, its close frame too, a server that stops does not read.
+    """
+    app, _ = application(close_timeout=2 * PATIENCE)
+    async with running(app) as client:
+        reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
+        headers = "Host: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(f"GET /events HTTP/1.1\r\n{headers}Sec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode())
+        await reader.readuntil(b'"type":"hello"')
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.server.close)
+                assert (await reader.read()).endswith(GOING_AWAY.reason.encode())
+                writer.close()
 
 
 async def test_request_in_progress_is_answered_when_the_application_stops() -> None:
@@ -321,11 +343,11 @@ async def test_fanout_of_a_group_that_is_not_joined_ends_the_start() -> None:
 
 
 async def test_two_fanouts_show_two_groups() -> None:
-    """Over the one connection of the application."""
+    """Over the one connection of the application, and it does not matter which is named first."""
     app = web.Application()
-    app.cleanup_ctx.append(group_context("orders", "chat", url=fresh_world()))
     for name in ("orders", "chat"):
         app.router.add_get(f"/{name}", websocket_fanout(app, name).handler)
+    app.cleanup_ctx.append(group_context("orders", "chat", url=fresh_world()))
     async with running(app) as client:
         assert app[CONNECTION].nodeid == 1
         for name in ("orders", "chat"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 import aiocpg
 from aiocpg.aiohttp import _words as words
 
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "aiohttp.md"
 ME = aiocpg.Address(1, 42)
 VIEW = aiocpg.View(b"orders", (ME,), {}, {}, aiocpg.RingId(1, 4), number=1, position=0)
 START = words.Standing(None, "here")
@@ -52,3 +55,20 @@ def test_end_says_why() -> None:
 def test_gap_says_how_much_where_that_is_known() -> None:
     """An instance that lagged knows it; for a browser that was away nobody counted."""
     assert json.loads(words.gap("slow", 3, "x-1")) == {"type": "gap", "reason": "slow", "lost": 3, "id": "x-1"}
+
+
+def test_reference_lists_every_word_and_every_code() -> None:
+    """Who writes a page finds there what may come."""
+    page = REFERENCE.read_text()
+    words_told, codes = (
+        {
+            word
+            for cell in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+            for word in re.findall(r"`(\w+)`|(\d{4})", cell)
+        }
+        for table in page.partition("| close code |")[::2]
+    )
+    told = {"message", "view", "ring", "away", "stalled", "resumed", "hello", "gap", "end"}
+    assert {word for word, _ in words_told} == told
+    verdicts = (words.GOING_AWAY, words.LEFT, words.LOST, words.SLOW)
+    assert {int(code) for _, code in codes} == {verdict.code for verdict in verdicts} | {1009}

@@ -58,13 +58,14 @@ async def read_until(ws: ClientWebSocketResponse, wanted: Callable[[Any], bool])
 
 
 async def read_to_end(ws: ClientWebSocketResponse) -> tuple[list[Any], int | None]:
-    """Return what else a browser gets, and the code it is closed with."""
+    """Return what else a browser gets, and the code it is closed with. The client must not close by itself."""
     got = []
     with anyio.fail_after(PATIENCE):
-        async for message in ws:
-            assert message.type is WSMsgType.TEXT
+        while (message := await ws.receive()).type is WSMsgType.TEXT:
             got.append(json.loads(message.data))
-    return got, ws.close_code
+        code = message.data if message.type is WSMsgType.CLOSE else ws.close_code
+        await ws.close()
+    return got, code
 
 
 def payloads(told: list[Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
@@ -42,23 +43,41 @@ class Browser:
         self._verdict: Verdict | None = None
         self._until: int | None = None
         self._is_cut = False
-        self._task: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
         self.place = place
 
     async def serve(self) -> None:
         """
-        Send until told to end or until the browser goes; what it sends is dropped.
+        Send until told to end or until the browser goes, and close. What it sends is dropped.
 
         Cancelling leaves the closing to whoever prepared the WebSocket.
         """
-        self._task = asyncio.create_task(self._send(), name="to a browser")
+        self._sending = asyncio.create_task(self._send(), name="to a browser")
+        listening = asyncio.create_task(self._listen(), name="from a browser")
         try:
-            async for _ in self._ws:
-                pass
+            await asyncio.wait([self._sending, listening], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if self._verdict is None:
-                self._task.cancel()
-            await asyncio.wait([self._task])
+            self._sending.cancel()
+            listening.cancel()  # closing reads until the browser has closed as well, and there is one reader
+            await asyncio.wait([self._sending, listening])
+            self._cut_later()
+        for task in (self._sending, listening):
+            if not task.cancelled():
+                task.result()
+        if self._verdict is not None:
+            await self._close(self._verdict)
+
+    async def _close(self, verdict: Verdict) -> None:
+        # Not drained: what a cancelled send has left behind in aiohttp would cancel this, too.
+        closing = asyncio.create_task(
+            self._ws.close(code=verdict.code, message=verdict.reason.encode(), drain=False), name="closing a browser"
+        )
+        await asyncio.sleep(0)  # the close frame is out
+        # A server that stops reads nothing more, and would wait for the browser's close frame in vain. Closing our half
+        # lets the browser close its own. Closing both at once could cost it what it has still to read.
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        await closing
 
     def wake(self) -> None:
         """There is something new in the backlog."""
@@ -79,27 +98,23 @@ class Browser:
         self._is_cut = True
         self._verdict = verdict
         self._cut_later()
-        if self._task is not None:
-            self._task.cancel()
+        if self._sending is not None:
+            self._sending.cancel()  # it may be stuck
         return True
 
     def _cut_later(self) -> None:
-        # Closing in order needs a browser that reads. One that does not would keep its buffers until TCP gives up.
+        # Closing in order needs a browser that reads. One that does not would keep its buffers until TCP gives up,
+        # never while the other end is there. Where all is closed by then, this does nothing.
         asyncio.get_running_loop().call_later(self._close_timeout, self._transport.abort)
 
+    async def _listen(self) -> None:
+        async for _ in self._ws:
+            pass
+
     async def _send(self) -> None:
-        try:
+        # Of a browser that goes away, _listen() hears.
+        with contextlib.suppress(ConnectionError):
             await self._send_until_told()
-        except ConnectionError:
-            return  # it went away; the loop in serve() sees that, too
-        except asyncio.CancelledError:
-            if not self._is_cut:
-                raise
-            # Cancelled by cut(), because it was stuck in the middle of sending.
-        verdict = self._verdict
-        if verdict is not None:
-            # Not drained: what a cancelled send has left behind in aiohttp would cancel this, too.
-            await self._ws.close(code=verdict.code, message=verdict.reason.encode(), drain=False)
 
     async def _send_until_told(self) -> None:
         for frame in self._opening:

@@ -95,8 +95,8 @@ def websocket_fanout(
         name: One of its groups.
         source: What to show of the group, an asynchronous generator for instance, which may keep state as it goes. It
             is called at start-up, and again after a :class:`aiocpg.SlowConsumerError`, which browsers are told as
-            ``gap``. Any other error is the end: browsers are told, and closed with 1011. ``group.events()`` unless
-            given.
+            ``gap``. Any other error is the end: browsers are told, and closed with 1011. It ends when the group is
+            left; one that does not is cancelled ``close_timeout`` seconds later. ``group.events()`` unless given.
         encode: Makes of each item what browsers get: text, bytes, or None for nothing. Its second argument is the id to
             put into it. Called once for each item, in order, in the event loop. :func:`encode_json` unless given.
         snapshot: What a browser gets behind ``hello`` when it does not go on from an earlier place: the state that the
