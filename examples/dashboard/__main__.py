@@ -12,6 +12,9 @@ from aiohttp import web
 from .service import GROUP, make_app
 from .stage import on_stage
 
+LAST_ANSWERS = 12
+"""Seconds for requests in progress when the program is to end: a little more than one may take."""
+
 
 def main() -> None:
     """Run what the arguments say until SIGINT or SIGTERM."""
@@ -21,9 +24,9 @@ def main() -> None:
         return
     app = make_app(options.name, url=options.url, group=options.group, network=options.network)
     if options.fd is not None:
-        web.run_app(app, sock=socket.socket(fileno=options.fd), print=None)
+        web.run_app(app, sock=socket.socket(fileno=options.fd), print=None, shutdown_timeout=LAST_ANSWERS)
     else:
-        web.run_app(app, host=options.host, port=options.port)
+        web.run_app(app, host=options.host, port=options.port, shutdown_timeout=LAST_ANSWERS)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -30,7 +30,10 @@ def dashboard(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str
             yield process
         finally:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
-            rest = process.communicate(timeout=PATIENCE)[0]
+            try:
+                rest = process.communicate(timeout=PATIENCE)[0]
+            finally:
+                process.kill()
         assert (process.returncode, rest) == (0, "")
 
 

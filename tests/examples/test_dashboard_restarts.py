@@ -50,6 +50,10 @@ class Service:
         """End it."""
         with self._listener, self._process:
             self._process.terminate()
+            try:
+                self._process.wait(PATIENCE)
+            finally:
+                self._process.kill()
 
 
 @pytest.fixture
