@@ -40,6 +40,8 @@ missing_for_clusters() {
     has_file '/usr/include/corosync/quorum.h' || echo libquorum-dev
     # Reads the units of the docs; nothing here needs it to run.
     command -v systemd-analyze >/dev/null || echo systemd
+    # Counts the system calls of a message; only the tests need it.
+    command -v strace >/dev/null || echo strace
 }
 
 # python3-dev fits /usr/bin/python3 only; another interpreter of the system has packages with its number.

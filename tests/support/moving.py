@@ -1,4 +1,4 @@
-"""Prints the page faults of a message that goes out and comes back: ``python -m support.page_faults SIZE``."""
+"""Moves messages twice, and prints the page faults of one: ``python -m support.moving SIZE COUNT``."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ import anyio
 
 import aiocpg
 
-MESSAGES = 2000
 
-
-async def main(size: int) -> None:
+async def main(size: int, count: int) -> None:
     """Move messages until everything that is ever needed is there, and count with the next ones."""
-    async with aiocpg.connect("corosync://") as cpg, cpg.join("faults") as group:
-        await move(group, bytes(size))
+    async with aiocpg.connect("corosync://") as cpg, cpg.join("moving") as group:
+        await move(group, [bytes(size)] * count)
         before = faults()
-        await move(group, bytes(size))
-        print((faults() - before) / MESSAGES)
+        await move(group, [bytes(size)] * count)
+        print((faults() - before) / count)
 
 
-async def move(group: aiocpg.Group, payload: bytes) -> None:
+async def move(group: aiocpg.Group, messages: list[bytes]) -> None:
     """Send and receive."""
     async with group.messages() as stream, anyio.create_task_group() as tasks:
-        tasks.start_soon(group.mcast_many, [payload] * MESSAGES)
-        missing = MESSAGES
+        tasks.start_soon(group.mcast_many, messages)
+        missing = len(messages)
         while missing > 0:
             missing -= len(await stream.receive_batch())
 
@@ -36,4 +34,4 @@ def faults() -> int:
 
 
 if __name__ == "__main__":
-    anyio.run(main, int(sys.argv[1]))
+    anyio.run(main, *map(int, sys.argv[1:]))
