@@ -82,7 +82,7 @@ def start(up: ClusterUp, port: int) -> None:
 
 
 def test_lesson_shows_what_one_sees() -> None:
-    """Three listeners, two sides that talk apart, a heal, a crash, Ctrl-C: the transcripts of the page, but for pids."""
+    """Three listeners, two sides that talk apart, a heal, a crash, Ctrl-C: the page, but for pids."""
     port = free_ports(3)
     begins, two, one, we, i, whole, crashed = SHOWN
     at_first = [*begins, *two, *we, *whole, *crashed]
