@@ -25,6 +25,7 @@ from .figures import FLOOD, LATENCY, Clock, Figures, latency_figures, throughput
 from .workloads import BATCH_BYTES, BATCH_MESSAGES, LOOPS
 
 BARE = "bare"
+EACH = "one by one"
 GROUP = b"benchmark-bare"
 
 
@@ -61,12 +62,26 @@ class Client:
             time.sleep(0.001)
 
     def send_many(self, batch: list[bytes]) -> int:
-        """Send some; return how many were taken."""
+        """Send some with one call; return how many were taken."""
         return self._guard.mcast_many(batch)[0]
 
+    async def send_each(self, batch: list[bytes]) -> int:
+        """Send some, each with a call that could be awaited; return how many were taken."""
+        for taken, data in enumerate(batch):
+            if not await self._one(data):
+                return taken
+        return len(batch)
 
-def flood(client: Client, seconds: float) -> int:
-    """Send for so long, in blocks, and receive all of it; return how many messages it was. It needs no loop."""
+    async def _one(self, data: bytes) -> bool:
+        return self._guard.send(data, len(data)) == binding.Status.OK
+
+
+async def flood(client: Client, seconds: float, *, each: bool) -> int:
+    """
+    Send for so long, in blocks, and receive all of it; return how many messages it was. It never needs the loop.
+
+    With ``each`` every message has a call of its own, as where a program awaits each.
+    """
     size = len(client.payload)
     batch = [client.payload] * max(1, min(BATCH_MESSAGES, BATCH_BYTES // max(1, size)))
     most = max(len(batch), WINDOW // (size + OVERHEAD))
@@ -74,7 +89,7 @@ def flood(client: Client, seconds: float) -> int:
     end = time.perf_counter() + seconds
     while received < sent or time.perf_counter() < end:
         if time.perf_counter() < end and sent - received + len(batch) <= most:
-            sent += client.send_many(batch)
+            sent += await client.send_each(batch) if each else client.send_many(batch)
             received += client.drain()
         else:
             received += client.drain_or_wait()
@@ -113,15 +128,16 @@ async def measure(workload: str, size: int, seconds: float, warmup: float) -> Fi
         start = Clock.now()
         samples = await closed_loop(client, seconds)
         return latency_figures(start, Clock.now(), samples=samples, warmup_messages=len(warmed))
-    warmup_messages = flood(client, warmup)
+    each = workload == EACH
+    warmup_messages = await flood(client, warmup, each=each)
     start = Clock.now()
-    messages = flood(client, seconds)
+    messages = await flood(client, seconds, each=each)
     return throughput_figures(start, Clock.now(), messages=messages, warmup_messages=warmup_messages, size=size)
 
 
 def main(loop: str, workload: str, size: str, seconds: str, warmup: str) -> None:
     """Run one measurement and print its figures."""
-    assert workload in (FLOOD, LATENCY)
+    assert workload in (FLOOD, EACH, LATENCY)
     backend, options = LOOPS[loop]
     run: Callable[..., Coroutine[Any, Any, Figures]] = measure
     figures = anyio.run(

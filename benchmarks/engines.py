@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import aiocpg
+from aiocpg import evs
 from aiocpg.testing import CorosyncCluster
 
 from . import brokers, command
@@ -45,6 +46,26 @@ class GroupChannel:
         return len(await self._stream.receive_batch())
 
 
+class DomainChannel:
+    """A handle of a domain: what is sent in one turn of the loop travels together."""
+
+    def __init__(self, handle: evs.Evs) -> None:
+        self._evs = handle
+        self._stream = handle.events()
+
+    async def send(self, messages: list[bytes]) -> None:
+        """In order, each a message of its own."""
+        for message in messages:
+            await self._evs.mcast_joined(message)
+
+    async def read(self) -> int:
+        """What is there."""
+        while True:
+            batch = await self._stream.receive_batch()
+            if found := sum(type(event) is evs.Delivery for event in batch):
+                return found
+
+
 @asynccontextmanager
 async def grouped(opening: AbstractAsyncContextManager[aiocpg.Connection]) -> AsyncIterator[Channel]:
     """A member of a group, by this connection."""
@@ -59,6 +80,17 @@ async def corosync() -> AsyncIterator[Channel]:
         yield channel
 
 
+@asynccontextmanager
+async def domain() -> AsyncIterator[Channel]:
+    """A daemon of its own, and a domain of one member."""
+    async with (
+        CorosyncCluster(nodes=1) as cluster,
+        cluster.node(1).connect() as cpg,
+        evs.connect(connection=cpg, groups=["bench"]) as handle,
+    ):
+        yield DomainChannel(handle)
+
+
 def memory() -> AbstractAsyncContextManager[Channel]:
     """A world of its own in this process."""
     return grouped(aiocpg.connect(f"memory://bench-{os.getpid()}"))
@@ -71,6 +103,7 @@ def local() -> AbstractAsyncContextManager[Channel]:
 
 ALL: dict[str, Callable[[], AbstractAsyncContextManager[Channel]]] = {
     "corosync://": corosync,
+    "evs over corosync://": domain,
     "local://": local,
     "memory://": memory,
     "redis": brokers.redis,

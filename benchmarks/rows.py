@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from aiocpg.testing import CorosyncCluster
 
-from .bare import BARE
+from .bare import BARE, EACH
 from .bench import Bench
 from .figures import ANCHOR, FLOOD, LATENCY, Figures, Measurement
 from .pinning import choose, cpus
@@ -69,7 +69,7 @@ def _beside_c(
 def _bare(loops: tuple[str, ...], workloads: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield what is measured of a Python program that does the least: who, and what. Its flood needs no loop."""
     if set(workloads) - {LATENCY}:
-        yield BARE, FLOOD
+        yield from ((BARE, FLOOD), (BARE, EACH))
     if LATENCY in workloads:
         yield from ((f"{BARE} {loop}", LATENCY) for loop in loops if loop != "trio")  # has no reader without a task
 

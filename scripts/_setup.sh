@@ -1,7 +1,7 @@
 # Sourced by the scripts beside it: finds what they need on a Debian or Ubuntu machine and installs what is missing.
 #
 #   setup EXTRA     system packages, then a virtual environment with aiocpg[EXTRA] from this checkout
-#                   (with redis=yes in front, a Redis server as well)
+#                   (with redis=yes in front, a Redis server as well; with browser=yes, Chromium)
 #   setup_bare      the same for aiocpg without extras, and without Corosync
 #   as_root CMD     run CMD as root, with this environment
 #   privileged CMD  run CMD where it may make namespaces, as root only if there is no other way
@@ -20,9 +20,11 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # What tells that a package is there -> the package. Files stand for packages that bring no program.
 has_file() { compgen -G "$1" >/dev/null; }
+has_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
 missing_packages() {
     [[ -n ${bare:-} ]] || missing_for_clusters
     [[ -z ${redis:-} ]] || command -v redis-server >/dev/null || echo redis-server
+    [[ -z ${browser:-} ]] || has_chromium || echo chromium
     command -v gcc >/dev/null || echo gcc
     has_file '/usr/include/stdlib.h' || echo libc6-dev
     has_file '/etc/ssl/certs/ca-certificates.crt' || echo ca-certificates

@@ -152,7 +152,7 @@ def test_broker_that_is_not_installed_is_left_out_with_a_line(monkeypatch: pytes
     """The line says what to install; the engines are measured without it."""
     monkeypatch.setenv("PATH", "")
     assert [line.split(":")[0] for line in missing()] == ["without redis", "without nats"]
-    assert found() == ["corosync://", "local://", "memory://"]
+    assert found() == ["corosync://", "evs over corosync://", "local://", "memory://"]
 
 
 def test_plots_say_what_to_install_where_there_is_no_matplotlib(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_every_workload_is_reported_when_all_are_asked_for(result: dict[str, Any
         ("C", "flood"),
         ("C", "latency"),
         ("bare", "flood"),
+        ("bare", "one by one"),
         ("bare asyncio", "latency"),
         ("bare uvloop", "latency"),
     }
