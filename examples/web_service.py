@@ -58,7 +58,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Room</title>
-<p>Members: <output id="members"></output></p>
+<p>Members: <output id="members"></output> <output id="link"></output></p>
 <form id="form"><label>Line <input id="line" autocomplete="off"></label> <button>Say</button></form>
 <ol id="lines" aria-live="polite"></ol>
 <script>
@@ -77,6 +77,7 @@ function connect() {
   };
   // Whatever the code was, come back; behind a load balancer perhaps to another instance.
   socket.onclose = () => {
+    link.textContent = "(no connection to this instance; trying again)";
     setTimeout(connect, pause * (0.5 + Math.random() / 2));
     pause = Math.min(2 * pause, 5000);
   };
@@ -86,6 +87,7 @@ function show(told) {
   if (told.type === "message") add(`${told.sender}: ${told.payload ?? "(no text)"}`);
   if (told.type === "gap") add(`some lines are missing here: ${told.reason}`);
   if (told.type === "away") add(`this instance is cut off from the others: ${told.reason}`);
+  if (told.type === "hello") link.textContent = "";
   const view = told.type === "view" ? told : told.type === "hello" ? told.view : null;
   if (view) members.textContent = view.members.join(" ");
 }

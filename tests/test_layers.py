@@ -74,6 +74,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     # A command, its copies on the nodes and the signals to them show in the whole program.
     "cli._everywhere": "cli/test_cluster.py",
     "cli._signals": "cli/test_cluster.py",
+    "cli._ports": "cli/test_cluster_from_outside.py",
+    "cli._typed": "cli/test_cluster_from_outside.py",
     # What commands share shows in them.
     "cli._aside": "cli/test_running.py",
     "cli._checks": "cli/test_doctor.py",

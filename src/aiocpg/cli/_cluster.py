@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer import Argument, Option
 
-from . import _everywhere
+from . import _everywhere, _ports, _typed
 from ._signals import Told, raising
 
 if TYPE_CHECKING:
     from aiocpg.testing import ClusterNode, CorosyncCluster
+
+LAST_PORT = 65535
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Throw-away Corosync clusters on this machine.")
 
@@ -33,6 +35,9 @@ def up(
     token: Annotated[int, Option(help="Milliseconds until a silent node is noticed.")] = 500,
     transport: Annotated[Transport, Option(help="udpu forms quicker, production uses knet.")] = Transport.UDPU,
     shm_size: Annotated[str, Option(help="Of each node's /dev/shm.")] = "256M",
+    port: Annotated[
+        int, Option(min=0, max=LAST_PORT, help="Reach this TCP port of node N at 127.0.0.1, port + N. 0: none.")
+    ] = 0,
 ) -> None:
     """
     Start a cluster of real Corosync daemons that ends with this program.
@@ -42,6 +47,8 @@ def up(
     With one, after --, run it on every node, without input, with the node's number in AIOCPG_NODE, and corosync:// in
     AIOCPG_URL. Its lines are printed behind that number. The status is the worst of theirs; Ctrl-C and SIGTERM are
     passed on to them.
+
+    At a terminal, type cut and the numbers of nodes to cut them off from the others, and heal to undo it.
     """
     from aiocpg.testing import CorosyncCluster  # noqa: PLC0415 - it takes longer to import than the rest of us
 
@@ -53,21 +60,28 @@ def up(
         raise typer.BadParameter(f"there is no node {min(strangers)}: they count from 1 to {nodes}")
     if on and not command:
         raise typer.BadParameter("--on says where to run a command, and there is none")
-    raise typer.Exit(_run(cluster, command or [], on or []))
+    if port + nodes > LAST_PORT:
+        raise typer.BadParameter(f"--port and the number of nodes are at most {LAST_PORT} together")
+    raise typer.Exit(_run(cluster, command or [], on or [], port))
 
 
-def _run(cluster: CorosyncCluster, command: list[str], on: list[int]) -> int:
+def _run(cluster: CorosyncCluster, command: list[str], on: list[int], port: int) -> int:
     """Run the cluster until it is told to end or the command has ended; return the status for the shell."""
     from aiocpg.testing import ClusterError  # noqa: PLC0415 - see above
 
     try:
         with raising() as signals, cluster:
+            if port:
+                _open(cluster, port, aside=bool(command))
             if command:
+                if _typed.heed(cluster):
+                    typer.echo(f"all nodes are up; Ctrl-C ends all, {_typed.WORDS}", err=True)
                 chosen = [node for node in cluster.nodes if not on or node.nodeid in on]
                 return _everywhere.run(chosen, command, signals)
             for node in cluster.nodes:
                 _show(node)
-            typer.echo("all nodes are up; Ctrl-C ends them", err=True)
+            hint = f", {_typed.WORDS}" if _typed.heed(cluster) else ""
+            typer.echo(f"all nodes are up; Ctrl-C ends them{hint}", err=True)
             _sleep()
     except Told as told:
         return 128 + told.signum if command else 0
@@ -77,6 +91,13 @@ def _run(cluster: CorosyncCluster, command: list[str], on: list[int]) -> int:
     except OSError as error:
         typer.echo(f"aiocpg: {error.filename or command[0]}: {error.strerror}", err=True)
         return 127
+
+
+def _open(cluster: CorosyncCluster, port: int, *, aside: bool) -> None:
+    """Open the port of each node to this host, and print where; aside, where stdout is a command's."""
+    for nodeid, listener in _ports.listening([node.nodeid for node in cluster.nodes], port).items():
+        _ports.carry(cluster.node(nodeid), port, listener)
+        typer.echo(f"node {nodeid} port {port}: {_ports.address(listener)}", err=aside)
 
 
 def _show(node: ClusterNode) -> None:
