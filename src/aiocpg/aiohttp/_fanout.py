@@ -101,7 +101,8 @@ def websocket_fanout(
             items behind it change. It is called between two items, so nothing is missing or doubled.
         max_backlog_bytes: What is kept for browsers that are behind or come back, for all of them together: bytes
             encoded + 256 for each item.
-        heartbeat: Seconds between pings; None for none.
+        heartbeat: Seconds between pings; None for none. A ping waits behind what is being sent, so one item, or the
+            snapshot, that takes a browser's line longer than half of it counts as no answer.
         close_timeout: Seconds that closing a browser may take before its connection is cut; at shutdown, sending what
             it has not got yet is in it.
 
