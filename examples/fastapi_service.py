@@ -54,7 +54,8 @@ async def tell(socket: WebSocket, messages: aiocpg.Stream[aiocpg.Message]) -> No
     while True:
         try:
             async for message in messages:
-                told = {"position": message.position, "sender": str(message.sender), "line": message.data.decode()}
+                line = message.data.decode(errors="replace")  # other programs may be in the group, and send any bytes
+                told = {"position": message.position, "sender": str(message.sender), "line": line}
                 await socket.send_text(json.dumps(told))
             await socket.close(1001)
             return

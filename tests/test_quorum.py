@@ -316,6 +316,38 @@ async def test_daemon_that_stands_still_is_believed_no_more(stallable: MemoryNod
             assert (await anext(quorum)).is_quorate
 
 
+async def test_daemon_that_stands_still_is_not_believed_by_one_who_looks_for_a_moment(
+    stallable: MemoryNode | ClusterNode,
+) -> None:
+    """Nobody watches in between, so nothing was asked: opening waits for a sign of life."""
+    async with stallable.connect() as cpg:
+        await in_context(cpg)
+        stallable.stop()
+        for _ in range(3):
+            with anyio.move_on_after(0.05) as waiting:
+                await in_context(cpg)
+            assert waiting.cancelled_caught
+        stallable.cont()
+        async with cpg.quorum() as quorum:
+            assert (await reached(quorum, quorum_nodes(stallable))).is_quorate
+
+
+def quorum_nodes(node: MemoryNode | ClusterNode) -> tuple[int, ...]:
+    """The nodes of the ring that it is on."""
+    return (1, 2, 3) if isinstance(node, MemoryNode) else (1,)
+
+
+async def test_daemon_known_to_stand_still_is_not_waited_for(memory: MemoryCluster, minority: Connection) -> None:
+    """The state says so, and follows when it answers again."""
+    await in_context(minority)
+    memory.node(1).stop()
+    await until(lambda: minority.health.stalled_for > 0)
+    async with minority.quorum() as quorum:
+        assert isinstance(await anext(quorum), QuorumUnknown)
+        memory.node(1).cont()
+        assert (await reached(quorum, (1, 2, 3))).is_quorate
+
+
 async def test_daemon_is_asked_only_while_somebody_watches(node: ClusterNode) -> None:
     """And never where there is nobody who decides."""
     async with node.connect() as cpg:

@@ -92,12 +92,21 @@ class QuorumKeeper:
 
     async def _until_told(self) -> None:
         async with self._asking:
-            if not self._is_told:
+            if not (self._is_told and self._is_believed):
                 await self._connection.ask(self._begin)
 
+    @property
+    def _is_believed(self) -> bool:
+        # While nobody watches no sign of life is asked for: the daemon may have stood still since it told this, for
+        # those who look for a moment at each request for ever. Of one that is known to, the state says so.
+        return not self._needs_daemon or bool(self.watches) or self._connection.is_stalled
+
     async def _begin(self, engine: Engine) -> None:
-        await engine.watch_quorum(self)
-        self._is_told = True
+        if self._is_told:
+            await engine.ping()
+        if not self._is_told:  # not yet, or lost meanwhile
+            await engine.watch_quorum(self)
+            self._is_told = True
 
     def on_quorum(self, state: QuorumState) -> None:
         """See :class:`aiocpg.engine._base.QuorumListener`."""

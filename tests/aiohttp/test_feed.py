@@ -15,6 +15,8 @@ from aiocpg.aiohttp import _words as words
 from aiocpg.aiohttp import encode_json
 from aiocpg.aiohttp._backlog import Backlog, Frame
 from aiocpg.aiohttp._feed import Feed
+from aiocpg.testing import MemoryCluster
+from support.running import PATIENCE, until
 from support.web import fresh_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
@@ -189,6 +191,46 @@ async def test_lag_of_a_real_stream_is_told(group: aiocpg.Group) -> None:
     lost = json.loads(told(feed)[gap])["lost"]
     assert kept + lost == 51
     assert kept > 0
+
+
+async def test_daemon_that_was_away_is_told_as_a_gap_and_reading_goes_on() -> None:
+    """A stream of messages raises it; with a way back it is not the end, however often."""
+    feed: Feed[aiocpg.Message] = Feed(encode_json, None, Backlog(100_000))
+    with MemoryCluster(nodes=1) as cluster:
+        node = cluster.node(1)
+        async with (
+            node.connect(reconnect=aiocpg.Reconnect(first_pause=0.01)) as cpg,
+            anyio.create_task_group() as tasks,
+        ):
+            group = await cpg.join("orders")
+            tasks.start_soon(feed.read, group, lambda group: group.messages())
+            for text in ("one", "two", "three"):
+                await group.mcast_confirmed(text.encode())
+                await until(lambda text=text: payload_of(feed) == text)
+                node.kill()
+                await until(lambda: not cpg.health.is_connected)
+                node.start()
+                await until(lambda: cpg.health.is_connected)
+            await group.mcast_confirmed(b"four")
+            await group.leave()
+    kinds = [json.loads(one)["type"] for one in told(feed)]
+    assert kinds == [*["message", "gap"] * 3, "message", "end"]
+    assert feed.verdict == words.LEFT
+
+
+def payload_of(feed: Feed[Any]) -> object:
+    """What the newest frame says of a message."""
+    newest = told(feed)[-1:]
+    return json.loads(newest[0]).get("payload") if newest else None
+
+
+async def test_loss_that_is_not_of_the_group_is_the_end(group: aiocpg.Group) -> None:
+    """A source that reads something else as well would raise it again and again."""
+    feed = text_feed()
+    with anyio.fail_after(PATIENCE):
+        await feed.read(group, of(aiocpg.ConnectionLostError("another one")))
+    assert [json.loads(one)["type"] for one in told(feed)] == ["gap", "end"]
+    assert feed.verdict == words.LOST
 
 
 async def test_new_reader_is_greeted_with_how_things_stand(group: aiocpg.Group) -> None:

@@ -128,3 +128,13 @@ async def test_daemon_that_is_not_come_back_to_is_the_end(
 def body_without(body: dict[str, Any], key: str) -> dict[str, Any]:
     """Return an answer without one of its fields."""
     return {name: value for name, value in body.items() if name != key}
+
+
+@on_asyncio
+async def test_probe_without_groups_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of the program, so the answer is 500; its log has the cure."""
+    app = web.Application()
+    app.router.add_get("/ready", readiness)
+    async with running(app) as client, client.get("/ready") as response:
+        assert response.status == 500
+    assert "append one to its cleanup_ctx" in caplog.text

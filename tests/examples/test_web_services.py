@@ -141,10 +141,13 @@ async def test_fastapi_example_serves_and_stops_in_order(node: ClusterNode, tmp_
         browsers = [await client.ws_connect("/events", autoclose=False) for _ in range(3)]
         for number in range(LINES):
             await say(client, f"{number}")
+        async with node.connect() as cpg, cpg.join("room") as stranger:
+            await stranger.mcast_confirmed(b"\xff")  # is shown as what it is not, and what follows is not lost
+        await say(client, "last")
         for ws in browsers:
             with anyio.fail_after(PATIENCE):
-                told = [json.loads(await ws.receive_str()) for _ in range(LINES)]
-            assert [one["line"] for one in told] == [f"{number}" for number in range(LINES)]
+                told = [json.loads(await ws.receive_str()) for _ in range(LINES + 2)]
+            assert [one["line"] for one in told] == [*(f"{number}" for number in range(LINES)), "\ufffd", "last"]
         async with client.get("/live") as response:
             assert (await response.json())["live"] is True
         server.terminate()

@@ -5,6 +5,6 @@ Built on public names, as a user would.
 """
 
 from ._joined import ConnectOptions, Joined, encoded, joined
-from ._probes import Answer, liveness, readiness
+from ._probes import Answer, liveness, readiness, state_of
 
-__all__ = ["Answer", "ConnectOptions", "Joined", "encoded", "joined", "liveness", "readiness"]
+__all__ = ["Answer", "ConnectOptions", "Joined", "encoded", "joined", "liveness", "readiness", "state_of"]

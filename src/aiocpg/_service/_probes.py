@@ -34,7 +34,7 @@ def readiness(service: Joined) -> Answer:
 
 def liveness(service: Joined) -> Answer:
     """Whether a restart would be of no use: nothing is over for good."""
-    over = ["the connection is over"] if _state(service.connection) == "lost" else []
+    over = ["the connection is over"] if state_of(service.connection) == "lost" else []
     # A group that this side has left or is leaving is in order; the service is ending.
     in_order = {"member", "away", "leaving", "closed"}
     return _answer("live", over or list(_groups_that_are_not(service, in_order)), service)
@@ -51,14 +51,15 @@ def _why_not_ready(connection: aiocpg.Connection) -> Iterator[str]:
 
 def _groups_that_are_not(service: Joined, states: set[str]) -> Iterator[str]:
     for name, group in service.groups.items():
-        if (state := _state(group)) not in states:
+        if (state := state_of(group)) not in states:
             yield f"group {_shown(name)}: {state}"
 
 
 def _answer(fact: str, reasons: list[str], service: Joined) -> Answer:
     body = {fact: not reasons, "reasons": reasons, "connection": _connection(service.connection)}
     body["groups"] = {
-        _shown(name): {"state": _state(group), "members": len(group.members)} for name, group in service.groups.items()
+        _shown(name): {"state": state_of(group), "members": len(group.members)}
+        for name, group in service.groups.items()
     }
     return Answer(UNAVAILABLE if reasons else OK, body)
 
@@ -76,7 +77,7 @@ def _connection(connection: aiocpg.Connection) -> dict[str, Any]:
     }
 
 
-def _state(held: aiocpg.Connection | aiocpg.Group) -> str:
+def state_of(held: aiocpg.Connection | aiocpg.Group) -> str:
     """How it is, in the word that its ``repr`` ends with; there is no other that asks nobody."""
     return held.state if isinstance(held, aiocpg.Group) else repr(held).rpartition(" ")[2].rstrip(">")
 

@@ -29,9 +29,6 @@ CLOSE_SECONDS = 5.0
 MAX_INPUT_BYTES = 4096
 """Bytes of one message from a browser; they are not read."""
 
-_BYTES_PER_TURN = 64 * 1024
-"""Encoded bytes after which those who send get their turn."""
-
 log = logging.getLogger("aiocpg")
 
 T = TypeVar("T")
@@ -94,16 +91,18 @@ def websocket_fanout(
         app: The application, not yet started.
         name: One of its groups.
         source: What to show of the group, an asynchronous generator for instance, which may keep state as it goes. It
-            is called at start-up, and again after a :class:`aiocpg.SlowConsumerError`, which browsers are told as
-            ``gap``. Any other error is the end: browsers are told, and closed with 1011. It ends when the group is
-            left; one that does not is cancelled ``close_timeout`` seconds later. ``group.events()`` unless given.
+            is called at start-up, and again after a :class:`aiocpg.SlowConsumerError`, and with ``reconnect`` after a
+            :class:`aiocpg.ConnectionLostError`, which browsers are told as ``gap``. Any other error is the end:
+            browsers are told, and closed with 1011. It ends when the group is left; one that does not is cancelled
+            ``close_timeout`` seconds later. ``group.events()`` unless given.
         encode: Makes of each item what browsers get: text, bytes, or None for nothing. Its second argument is the id to
             put into it. Called once for each item, in order, in the event loop. :func:`encode_json` unless given.
         snapshot: What a browser gets behind ``hello`` when it does not go on from an earlier place: the state that the
             items behind it change. It is called between two items, so nothing is missing or doubled.
         max_backlog_bytes: What is kept for browsers that are behind or come back, for all of them together: bytes
             encoded + 256 for each item.
-        heartbeat: Seconds between pings; None for none.
+        heartbeat: Seconds between pings; None for none. A ping waits behind what is being sent, so one item, or the
+            snapshot, that takes a browser's line longer than half of it counts as no answer.
         close_timeout: Seconds that closing a browser may take before its connection is cut; at shutdown, sending what
             it has not got yet is in it.
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 import aiocpg
+from aiocpg import _service
 from aiocpg.aiohttp import _words as words
 from aiocpg.aiohttp._backlog import Backlog, Frame, frame
 
@@ -88,12 +89,20 @@ class Feed(Generic[T]):
 
     async def read(self, group: aiocpg.Group, source: Callable[[aiocpg.Group], AsyncIterator[T]]) -> None:
         """Tell all that comes, until nothing more can come."""
+        begun = None
         try:
             while True:
                 try:
                     await self._tell_all_of(source(group))
                 except aiocpg.SlowConsumerError as slow:
                     self._tell(words.gap(f"this instance was too slow: {slow}", slow.lost, self.backlog.next_id))
+                except aiocpg.ConnectionLostError as lost:
+                    # A stream of some kinds of events says so that the group was away. A source that says it again
+                    # although the group was not away again means something else, and would say it for ever.
+                    before, begun = begun, _membership(group)
+                    if begun is None or begun == before:
+                        raise
+                    self._tell(words.gap(f"this instance was cut off: {lost}", None, self.backlog.next_id))
                 else:
                     self._end(words.LEFT, None)
                     return
@@ -137,3 +146,9 @@ class Feed(Generic[T]):
         self.verdict = self.verdict or verdict
         for reader in self.readers:
             reader.finish(self.verdict)
+
+
+def _membership(group: aiocpg.Group) -> tuple[int, str] | None:
+    """Which of its memberships a group is in or comes from; None where there will be no other."""
+    state = _service.state_of(group)
+    return (group.view.number, state) if state in {"member", "away"} else None

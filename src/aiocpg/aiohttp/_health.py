@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+import aiocpg
 from aiocpg import _service
 from aiocpg.aiohttp._context import JOINED
 
@@ -19,7 +20,7 @@ async def readiness(request: web.Request) -> web.Response:
 
         app.router.add_get("/ready", readiness)
     """
-    return _respond(_service.readiness(request.config_dict[JOINED]))
+    return _respond(_service.readiness(_joined(request)))
 
 
 async def liveness(request: web.Request) -> web.Response:
@@ -32,7 +33,14 @@ async def liveness(request: web.Request) -> web.Response:
 
         app.router.add_get("/live", liveness)
     """
-    return _respond(_service.liveness(request.config_dict[JOINED]))
+    return _respond(_service.liveness(_joined(request)))
+
+
+def _joined(request: web.Request) -> _service.Joined:
+    joined: _service.Joined | None = request.config_dict.get(JOINED)
+    if joined is None:
+        raise aiocpg.UsageError("the application has no group_context: append one to its cleanup_ctx")
+    return joined
 
 
 def _respond(answer: _service.Answer) -> web.Response:
