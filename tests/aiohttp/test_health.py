@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 import aiocpg
-from aiocpg.aiohttp import CONNECTION, group_context, group_key, liveness, readiness
+from aiocpg.aiohttp import CONNECTION, group_context, group_key, liveness, readiness, websocket_fanout
 from aiocpg.testing import ClusterNode
 from support.running import PATIENCE, in_thread
 from support.web import Client, fresh_world, running
@@ -138,3 +138,20 @@ async def test_probe_without_groups_says_what_is_missing(caplog: pytest.LogCaptu
     async with running(app) as client, client.get("/ready") as response:
         assert response.status == 500
     assert "append one to its cleanup_ctx" in caplog.text
+
+
+async def test_fan_out_that_has_ended_is_a_reason_to_restart() -> None:
+    """Browsers get nothing from it any more, so neither should they come here, nor would waiting help."""
+
+    def encode(event: aiocpg.Event, id: str) -> str | None:
+        if isinstance(event, aiocpg.Message):
+            raise ValueError("a mistake")
+        return None
+
+    app = application(url=fresh_world())
+    websocket_fanout(app, "orders", encode=encode)
+    async with running(app) as client:
+        assert (await ask(client, "/ready"))[0] == 200
+        await app[group_key("orders")].mcast(b"x")
+        assert "fan-out of 'orders' has ended" in (await until_ready_is(client, 503))["reasons"][0]
+        assert (await ask(client, "/live"))[0] == 503

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 import anyio
@@ -27,6 +27,8 @@ class Joined:
 
     connection: aiocpg.Connection
     groups: Mapping[bytes, aiocpg.Group]
+    broken: list[str] = field(default_factory=list)
+    """What of the service has ended by a fault, for probes: only a restart brings it back."""
 
 
 def encoded(name: bytes | str) -> bytes:

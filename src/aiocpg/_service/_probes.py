@@ -29,7 +29,8 @@ class Answer:
 
 def readiness(service: Joined) -> Answer:
     """Whether requests should come here: the daemon answers, and every group has us as a member."""
-    return _answer("ready", [*_why_not_ready(service.connection), *_groups_that_are_not(service, {"member"})], service)
+    not_members = _groups_that_are_not(service, {"member"})
+    return _answer("ready", [*_why_not_ready(service.connection), *not_members, *service.broken], service)
 
 
 def liveness(service: Joined) -> Answer:
@@ -37,7 +38,7 @@ def liveness(service: Joined) -> Answer:
     over = ["the connection is over"] if state_of(service.connection) == "lost" else []
     # A group that this side has left or is leaving is in order; the service is ending.
     in_order = {"member", "away", "leaving", "closed"}
-    return _answer("live", over or list(_groups_that_are_not(service, in_order)), service)
+    return _answer("live", over or [*_groups_that_are_not(service, in_order), *service.broken], service)
 
 
 def _why_not_ready(connection: aiocpg.Connection) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar, overload
@@ -12,7 +13,7 @@ from aiohttp import web
 import aiocpg
 from aiocpg.aiohttp._backlog import Backlog
 from aiocpg.aiohttp._browser import Browser
-from aiocpg.aiohttp._context import group_key
+from aiocpg.aiohttp._context import JOINED, group_key
 from aiocpg.aiohttp._encoding import encode_json
 from aiocpg.aiohttp._feed import Feed
 from aiocpg.aiohttp._words import GOING_AWAY
@@ -93,8 +94,8 @@ def websocket_fanout(
         source: What to show of the group, an asynchronous generator for instance, which may keep state as it goes. It
             is called at start-up, and again after a :class:`aiocpg.SlowConsumerError`, and with ``reconnect`` after a
             :class:`aiocpg.ConnectionLostError`, which browsers are told as ``gap``. Any other error is the end:
-            browsers are told, and closed with 1011. It ends when the group is left; one that does not is cancelled
-            ``close_timeout`` seconds later. ``group.events()`` unless given.
+            browsers are told, and closed with 1011, and probes answer 503. It ends when the group is left; one that
+            does not is cancelled ``close_timeout`` seconds later. ``group.events()`` unless given.
         encode: Makes of each item what browsers get: text, bytes, or None for nothing. Its second argument is the id to
             put into it. Called once for each item, in order, in the event loop. :func:`encode_json` unless given.
         snapshot: What a browser gets behind ``hello`` when it does not go on from an earlier place: the state that the
@@ -189,11 +190,12 @@ class Fanout(Generic[T]):
         self._reading = asyncio.create_task(
             self._feed.read(self._group, self._source), name=f"fan-out of {self._name!r}"
         )
-        self._reading.add_done_callback(self._tell_of_fault)
+        self._reading.add_done_callback(functools.partial(self._tell_of_fault, app[JOINED].broken))
 
-    def _tell_of_fault(self, reading: asyncio.Task[None]) -> None:
+    def _tell_of_fault(self, broken: list[str], reading: asyncio.Task[None]) -> None:
         if not reading.cancelled() and (fault := reading.exception()) is not None:
             log.error("the fan-out of %r ends by a fault in its source or encoder", self._name, exc_info=fault)
+            broken.append(f"the fan-out of {self._name!r} has ended: {fault!r}")
 
     async def _drain(self, app: web.Application) -> None:
         self._feed.finish(GOING_AWAY)

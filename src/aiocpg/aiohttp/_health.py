@@ -14,7 +14,8 @@ async def readiness(request: web.Request) -> web.Response:
     Answer 200 where requests should come here, 503 otherwise, with the reasons as JSON.
 
     Ready is: there is a daemon, it answers, and it has this process in every group of :func:`group_context`. It asks
-    nobody and costs nothing. It does not judge the ring, which is in the answer.
+    nobody and costs nothing. It does not judge the ring, which is in the answer. A fan-out that ended by a fault of its
+    source or encoder is a reason against it, too.
 
     Example::
 
@@ -25,7 +26,7 @@ async def readiness(request: web.Request) -> web.Response:
 
 async def liveness(request: web.Request) -> web.Response:
     """
-    Answer 503 where only a restart helps: the connection or a group is over for good. 200 otherwise.
+    Answer 503 where only a restart helps: the connection, a group or a fan-out is over for good. 200 otherwise.
 
     With ``reconnect`` a daemon that is away is come back to, so the process lives; without, its loss is the end.
 
