@@ -180,9 +180,9 @@ def wrong_reason_to_go(histories: Sequence[History], rng: random.Random) -> bool
     places = [
         (one, at, which, reason)
         for one, at in _views(histories)
-        for which, (address, _) in enumerate(one.records[at].left)  # type: ignore[union-attr]
+        for which, (address, given) in enumerate(one.records[at].left)  # type: ignore[union-attr]
         for reason in Reason
-        if not any(reason in allowed(other) for other in histories if other.me == address)
+        if reason is not given and not any(reason in allowed(other) for other in histories if other.me == address)
     ]
     for one, at, which, reason in rng.sample(places, min(1, len(places))):
         view = one.records[at]
