@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_hub", "_quorum"),
     ("_comeback", "_lag", "_place", "_pulse", "_quorum_watch", "_stream", "_threads", "engine._base"),
     ("_health", "_loop", "_names", "_opening", "_payload", "_state"),
+    ("_statistics",),
     ("_events",),
     ("errors",),
 )

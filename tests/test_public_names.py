@@ -29,7 +29,7 @@ PACKAGES: dict[str, ModuleType] = {
 
 # Not objects with a docstring of their own: their text stands in the reference.
 PLAIN = {
-    "aiocpg": {"Buffer", "Event", "QuorumState", "__version__"},
+    "aiocpg": {"Buffer", "Event", "GroupState", "QuorumState", "__version__"},
     "aiocpg.aiohttp": {"CONNECTION"},
     "aiocpg.asgi": {"liveness", "readiness"},
     "aiocpg.evs": {"Configuration", "EvsEvent", "GroupLike"},

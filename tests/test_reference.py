@@ -57,6 +57,7 @@ NO_LIMITS = {
     "evs._wire.meta.ABORTED",
     "evs._wire.meta.CHUNK",
     "evs._wire.meta.TRACE",
+    "cli._cluster.LAST_PORT",
     "engine._sequencer.FIRST_SEQ",
     "engine.corosync._listing.ALL_GROUPS",
     "engine.corosync._raw.DELIVER_INITIAL_TOTEM_CONF",
@@ -64,7 +65,7 @@ NO_LIMITS = {
     "engine.local._wire.VERSION",
     "engine.local.broker._client.NODEID",
 }
-"""Numbers that are names: statuses of HTTP, a flag and a kind of libcpg's, those of a ring, two protocols, a node."""
+"""Numbers that are names: of HTTP and TCP, a flag and a kind of libcpg's, those of a ring, two protocols, a node."""
 
 
 class Limit(NamedTuple):

@@ -30,6 +30,7 @@ from aiocpg._opening import Opening
 from aiocpg._quorum_watch import QuorumWatch
 from aiocpg._state.quorum import NoQuorumProvider, Quorum, QuorumState, QuorumUnknown
 from aiocpg._state.reconnect import Reconnect
+from aiocpg._statistics import ConnectionStatistics, GroupState, GroupStatistics, Histogram
 from aiocpg._stream import Stream
 from aiocpg.errors import (
     AlreadyJoinedError,
@@ -64,6 +65,7 @@ __all__ = [
     "Connection",
     "ConnectionClosedError",
     "ConnectionLostError",
+    "ConnectionStatistics",
     "DaemonIdentity",
     "DaemonResumed",
     "DaemonStalled",
@@ -75,8 +77,11 @@ __all__ = [
     "Group",
     "GroupClosedError",
     "GroupNameError",
+    "GroupState",
+    "GroupStatistics",
     "Guarantee",
     "Health",
+    "Histogram",
     "MemberChange",
     "MembershipLostError",
     "Message",

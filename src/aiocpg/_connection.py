@@ -20,6 +20,7 @@ from aiocpg._quorum_watch import QuorumWatch
 from aiocpg._session import Session
 from aiocpg._state.inbox import MAX_BUFFERED_BYTES, checked_budget
 from aiocpg._state.reconnect import Reconnect, policy_of
+from aiocpg._statistics import ConnectionStatistics
 from aiocpg._stream import Stream
 from aiocpg.engine._base import Engine
 from aiocpg.errors import EngineUnavailableError
@@ -69,6 +70,15 @@ class Connection:
     def lags(self) -> int:
         """How often the event loop was seen to stand still for more than a second, unable to dispatch."""
         return self._session.lag.lags
+
+    def statistics(self) -> ConnectionStatistics:
+        """
+        What the connection and its groups have counted so far.
+
+        It asks nobody and waits for nothing. A group counts from its join to its end, and is not in it any more after
+        that; :meth:`Group.statistics` tells even then.
+        """
+        return self._session.statistics
 
     def join(self, name: bytes | str, *, max_buffered_bytes: int = MAX_BUFFERED_BYTES) -> Opening[Group]:
         """

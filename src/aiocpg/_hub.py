@@ -41,18 +41,28 @@ class Hub(Generic[T]):
             reader begins with the state in force.
         in_force: Gives the events, of all kinds, that describe the present state.
         usable: Raises where a reader must not be used: after a fork, in another loop.
+        on_slow: Called when a reader begins to lose events because it is slow.
+
+    Attributes:
+        losses: Events that readers have not got because they were slow.
     """
 
     def __init__(
-        self, backlog_limit: int | None, in_force: Callable[[], Sequence[T]], usable: Callable[[], None]
+        self,
+        backlog_limit: int | None,
+        in_force: Callable[[], Sequence[T]],
+        usable: Callable[[], None],
+        on_slow: Callable[[], object] | None = None,
     ) -> None:
         self._in_force = in_force
         self._usable = usable
         # What a WeakKeyDictionary is, without the care that makes going through one cost more than a message does.
         self._readers: dict[ref[Inbox[T]], Reader] = {}
         self._backlog: _Backlog[T] | None = None if backlog_limit is None else _Backlog(backlog_limit)
+        self._on_slow = on_slow
         self._ended = False
         self._error: CPGError | None = None
+        self.losses = 0
 
     def open(self, kinds: Kinds, limit: int, name: str) -> Stream[Any]:
         """A new reader of these kinds, collecting from now on."""
@@ -93,6 +103,15 @@ class Hub(Generic[T]):
                 inbox.end(error)
 
     @property
+    def buffered(self) -> tuple[int, int]:
+        """Events that were not read, for each reader, and the bytes they count for; before the first, what is kept."""
+        inboxes = [inbox for inbox, _ in self._held]
+        if not inboxes and self._backlog is not None:
+            kept = self._backlog.events
+            return len(kept), self._backlog.size if kept else 0
+        return sum(len(inbox.events) for inbox in inboxes), sum(inbox.size for inbox in inboxes)
+
+    @property
     def readers(self) -> list[Reader]:
         """The readers that somebody holds and has not closed."""
         return [reader for inbox, reader in self._held if not inbox.is_ended]
@@ -111,11 +130,20 @@ class Hub(Generic[T]):
 
         typed = bool(kinds)
         if self._backlog is None:
-            return Inbox(limit, in_force, first=() if self._ended else in_force(), raises_gaps=typed)
+            first = () if self._ended else in_force()
+            return Inbox(limit, in_force, first=first, raises_gaps=typed, on_loss=self._lost)
         concerning = (*kinds, Disconnected) if typed else ()
         lost = self._backlog.lost(concerning)
         kept = () if lost else _of(concerning, self._backlog.events)
-        return Inbox(limit, in_force, first=kept, lost=lost, lost_limit=self._backlog.limit, raises_gaps=typed)
+        of_backlog = self._backlog.limit
+        return Inbox(
+            limit, in_force, first=kept, lost=lost, lost_limit=of_backlog, raises_gaps=typed, on_loss=self._lost
+        )
+
+    def _lost(self, number: int, is_first: bool) -> None:
+        self.losses += number
+        if is_first and self._on_slow is not None:
+            self._on_slow()
 
     def _somebody_took(self) -> None:
         self._backlog = None
@@ -126,13 +154,13 @@ class _Backlog(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._bytes = 0
+        self.size = 0
         self.events: list[T] = []
         self._counts: dict[type[Any], int] = {}
 
     def keep(self, events: Sequence[T]) -> None:
-        self._bytes += cost_of(events)
-        fits = self._bytes <= self.limit or (self.limit > 0 and len(self.events) + len(events) == 1)
+        self.size += cost_of(events)
+        fits = self.size <= self.limit or (self.limit > 0 and len(self.events) + len(events) == 1)
         if fits and not self._counts:
             self.events.extend(events)
         else:

@@ -24,6 +24,7 @@ from aiocpg._loop import LoopEnd, LoopPort
 from aiocpg._place import Place
 from aiocpg._pulse import STALL_SECONDS, Pulse
 from aiocpg._quorum import QuorumKeeper
+from aiocpg._statistics import ConnectionStatistics
 from aiocpg._stream import Stream
 from aiocpg.engine._base import Engine, Membership
 from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, ConnectionLostError, CPGError, GroupClosedError
@@ -168,6 +169,11 @@ class Session:
 
     def _forget(self, life: Life) -> None:
         self._lives.pop(life, None)
+
+    @property
+    def statistics(self) -> ConnectionStatistics:
+        """See :meth:`Connection.statistics`."""
+        return ConnectionStatistics(tuple(life.statistics for life in self._lives), self.link.returns)
 
     async def ask(self, question: Callable[[Engine], Awaitable[T]]) -> T:
         """Put a question to the engine; with a way back, to the next one when this one is lost over it."""

@@ -384,7 +384,7 @@ async def test_call_cancelled_while_it_waits_has_sent_nothing(engine: Engine, wa
 def _make_it_wait(engine: Engine, way: str) -> Callable[[], None]:
     if way == "window":
         engine.mcast(b"")
-        engine.sender._sent.sent(bytes(WINDOW))
+        engine.sender.sent.sent(bytes(WINDOW))
         return lambda: engine.deliver(bytes(WINDOW))
     engine.is_congested = True
 

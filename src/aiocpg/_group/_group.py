@@ -15,6 +15,7 @@ from aiocpg._group._sender import Confirmation
 from aiocpg._hub import Kinds
 from aiocpg._payload import all_checked, joined
 from aiocpg._state.inbox import MAX_BUFFERED_BYTES, checked_budget
+from aiocpg._statistics import GroupState, GroupStatistics
 from aiocpg._stream import Stream
 from aiocpg.errors import CPGError
 
@@ -69,6 +70,15 @@ class Group:
         view = self._pump.history.view
         assert view is not None  # a group is handed out after its own join, which makes a view
         return view
+
+    @property
+    def state(self) -> GroupState:
+        """Where it stands: ``member``, ``away``, ``leaving``, ``closed`` or ``lost``."""
+        return self._life.state
+
+    def statistics(self) -> GroupStatistics:
+        """What this membership has counted so far. It waits for nothing and may be called after the end as well."""
+        return self._life.statistics
 
     @property
     def max_message_size(self) -> int:
@@ -262,7 +272,4 @@ class Group:
                 log.exception("leaving group %r failed behind another error", self.name)
 
     def __repr__(self) -> str:
-        over = "closed" if self._pump.error is None else "lost"
-        here = "away" if self._pump.is_away else "member"
-        state = here if self._life.is_open else over if self._pump.ended else "leaving"
-        return f"<Group {self.name!r} {self.me} {state}>"
+        return f"<Group {self.name!r} {self.me} {self.state}>"

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from aiocpg._comeback import Comeback
 from aiocpg._group._pump import Pump
 from aiocpg._place import Place
+from aiocpg._statistics import GroupState, GroupStatistics
 from aiocpg.engine._base import Membership
 from aiocpg.errors import ConnectionClosedError, ConnectionLostError, CPGError, GroupClosedError
 
@@ -57,6 +58,46 @@ class Life:
     def is_open(self) -> bool:
         """Whether this side is a member, or is coming back, and has not begun to leave."""
         return not self.pump.ended and not self.pump.is_leaving
+
+    @property
+    def state(self) -> GroupState:
+        """Where it stands."""
+        pump = self.pump
+        if pump.ended:
+            return "closed" if pump.error is None else "lost"
+        if pump.is_leaving:
+            return "leaving"
+        if pump.is_away:
+            return "away"
+        return "joining" if pump.is_joining else "member"
+
+    @property
+    def statistics(self) -> GroupStatistics:
+        """See :meth:`Group.statistics`."""
+        pump, history, sender = self.pump, self.pump.history, self.pump.sender
+        sent = sender.sent
+        buffered_events, buffered_bytes = pump.hub.buffered
+        return GroupStatistics(
+            group=history.group,
+            member=history.me,
+            state=self.state,
+            sent=sent.total,
+            sent_bytes=sent.total_payload,
+            delivered=history.position,
+            delivered_bytes=history.payload,
+            in_flight=len(sent),
+            in_flight_bytes=sent.bytes,
+            lost=sent.lost,
+            congestion_waits=sender.congestion_waits,
+            window_waits=sender.window_waits,
+            buffered_events=buffered_events,
+            buffered_bytes=buffered_bytes,
+            slow_losses=pump.hub.losses,
+            view_changes=0 if history.view is None else history.view.number,
+            gaps=pump.gaps,
+            batch_size=pump.batches.snapshot(),
+            delivery_seconds=sender.timing.seconds.snapshot(),
+        )
 
     @property
     def is_waiting(self) -> bool:

@@ -9,19 +9,19 @@ the engine is no end but a gap: readers and senders stay, and the next membershi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 
 from aiocpg._comeback import for_good, may_pass
-from aiocpg._events import ConfigurationChange, Disconnected, Event, Reason, View
+from aiocpg._events import Address, ConfigurationChange, Disconnected, Event, Reason, View
+from aiocpg._group._log import GroupLog
 from aiocpg._group._sender import Sender
 from aiocpg._hub import Hub
+from aiocpg._state.counts import BATCHES, Buckets
 from aiocpg._state.history import History, Phase
 from aiocpg.engine._base import Membership
 from aiocpg.errors import ConnectionLostError, CPGError, GroupClosedError, MembershipLostError, MessageLostError
-
-log = logging.getLogger("aiocpg")
 
 
 class Pump:
@@ -37,6 +37,8 @@ class Pump:
 
     Attributes:
         history: The membership so far.
+        batches: How many messages a drain brings.
+        gaps: How often there was a loss to come back from.
         hub: The readers.
         sender: The send side.
         is_leaving: This side has asked to leave, or is about to.
@@ -54,7 +56,10 @@ class Pump:
     ) -> None:
         self.membership = membership
         self.history = History(membership.name, membership.me)
-        self.hub: Hub[Event] = Hub(max_buffered_bytes, self._in_force, usable)
+        self.batches = Buckets(BATCHES)
+        self.gaps = 0
+        self._log = GroupLog(self.history)
+        self.hub: Hub[Event] = Hub(max_buffered_bytes, self._in_force, usable, self._reader_is_slow)
         self.sender = Sender(membership, raise_closed)
         self._go_back = go_back
         self._away: Disconnected | None = None
@@ -96,13 +101,17 @@ class Pump:
         """See :class:`aiocpg.engine._base.Listener`."""
         if self.ended:
             return
-        had_view = self.history.has_view
+        had_view, view, position = self.history.has_view, self.history.view, self.history.position
         events = self.history.take(self.membership.drain())
         own = self.history.take_own()
+        if self.history.position > position:
+            self.batches.add(self.history.position - position)
         if own:
             self.sender.delivered(own)  # first, so that who reads in the same turn finds the room
         if events:
             self.hub.publish(events)
+        if self.history.view is not view:
+            self._log_views(events)
         if self.history.phase is Phase.GONE:
             self._gone()
         elif self.history.has_view and not had_view:
@@ -145,16 +154,17 @@ class Pump:
             self._finish(None, closed, closed)
 
     def _joined(self) -> None:
-        log.debug("= %r: joined as %s", self.membership.name, self.membership.me)
+        self._log(logging.INFO, "= %r: joined as %s", self.membership.name, self.membership.me)
         if self.is_away:
             self._away = None
             self.sender.attach(self.membership)
         self._turn()
 
     def _go_away(self, error: CPGError, go_back: Callable[[], object]) -> None:
-        log.debug("! group %r: %s", self.membership.name, error)
+        self._log(logging.INFO, "! group %r: %s; coming back to it", self.membership.name, error)
         # A loss on the way back is no second gap, unless readers had seen us join.
         if self._away is None or self.history.phase is Phase.MEMBER:
+            self.gaps += 1
             self._away = _gap(error)
             self.hub.publish_gap(self._away)
             self.sender.detach(error)
@@ -173,7 +183,7 @@ class Pump:
         name = self.membership.name
         reason = self.history.gone_by or Reason.UNDEFINED
         if self.is_leaving and reason is Reason.LEAVE:
-            log.debug("= %r: left", name)
+            self._log(logging.INFO, "= %r: left", name)
             # All that was taken before our departure stands before it; what is missing now never comes.
             self._finish(None, GroupClosedError(name), MessageLostError(name))
         else:
@@ -186,7 +196,8 @@ class Pump:
             # A dead daemon is the connection's to warn of, once for all its groups; readers and senders get the error
             # in any case. What only this group met (we were put out, a fault of our own) is warned of here.
             ours = not isinstance(error, ConnectionLostError) or error.__cause__ is not None
-            log.log(logging.WARNING if ours else logging.DEBUG, "! group %r: %s", self.membership.name, error)
+            level = logging.WARNING if ours else logging.INFO
+            self._log(level, "! group %r: %s", self.membership.name, error)
             self._finish(error, error, fate)
             # What is lost is given back now: nobody may ever close it, and a dead descriptor stays readable.
             self.membership.abandon()
@@ -197,6 +208,16 @@ class Pump:
         self.hub.end(error)
         self.sender.end(send_error, fate)
         self._turn()
+
+    def _log_views(self, events: Sequence[Event]) -> None:
+        for view in events:
+            if isinstance(view, View):
+                text = "= %r: view %d of %d members, joined: %s, left: %s"
+                numbers = view.number, len(view.members)
+                self._log(logging.INFO, text, view.group, *numbers, _named(view.joined), _named(view.left))
+
+    def _reader_is_slow(self) -> None:
+        self._log(logging.WARNING, "! group %r: a reader is slow, and loses events from here on", self.membership.name)
 
     def _turn(self) -> None:
         reached, self._turning_point = self._turning_point, anyio.Event()
@@ -210,6 +231,10 @@ class Pump:
             return ()
         change = ConfigurationChange(view.group, self.history.members, (), ())
         return change, View(view.group, view.members, {}, {}, view.ring_id, view.number, view.position)
+
+
+def _named(changes: Mapping[Address, Reason]) -> str:
+    return ", ".join(f"{address} {reason.name}" for address, reason in changes.items()) or "nobody"
 
 
 def _gap(error: CPGError) -> Disconnected:

@@ -18,6 +18,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocpg._events import Message, Receipt
+from aiocpg._state.counts import Timing
 from aiocpg._state.sends import OVERHEAD, SentMessages
 from aiocpg._stream import FAIR_CALLS, FAIR_SECONDS
 from aiocpg.engine._base import Membership
@@ -92,6 +93,12 @@ class Sender:
     Args:
         membership: Where to.
         raise_closed: Raises why nothing can be sent any more, if so; looked at by calls that begin.
+
+    Attributes:
+        sent: What was sent and has not come back.
+        timing: How long a sample of it took.
+        congestion_waits: How often something waited because the engine took nothing.
+        window_waits: How often something waited because the window was full.
     """
 
     def __init__(self, membership: Membership, raise_closed: Callable[[], None]) -> None:
@@ -100,7 +107,10 @@ class Sender:
         self._raise_closed = raise_closed
         self._turn = anyio.Lock(fast_acquire=True)
         self._is_blocked = False
-        self._sent: SentMessages[Confirmation] = SentMessages()
+        self.sent: SentMessages[Confirmation] = SentMessages()
+        self.timing = Timing()
+        self.congestion_waits = 0
+        self.window_waits = 0
         self._overdraft = False
         self._changed: anyio.Event | None = None
         self._calls = _Calls()
@@ -116,7 +126,7 @@ class Sender:
         each would take a turn of the loop for one message, and behind it stand in the row again.
         """
         self._raise_closed()
-        sent, membership = self._sent, self._membership
+        sent, membership = self.sent, self._membership
         if self._is_blocked or membership is None:
             return False
         if sent.bytes + len(data) + OVERHEAD > sent.limit and not (sent.has_room(len(data)) or self._overdraft):
@@ -124,6 +134,8 @@ class Sender:
         if not membership.mcast(data):
             return False
         self._overdraft = False
+        if not self.timing.is_running:
+            self.timing.begin(sent.total, time.monotonic())
         sent.sent(data, confirmation)
         return True
 
@@ -184,13 +196,12 @@ class Sender:
         pause = PAUSE_FIRST_SECONDS
         while (membership := self._membership) is None or membership.is_sending_native or not self._has_room(len(data)):
             pause = await self._wait(pause, len(data))
-        self._overdraft = False
         # Its own copy may be back before the call returns, so it is noted first.
-        self._sent.sent(data, confirmation)
+        self._taken(data, confirmation)
         try:
             await membership.mcast_native(data)
         except CPGError:
-            self._sent.withdraw(data)
+            self.sent.withdraw(data)
             if self._ended is not None:  # it knows better why
                 raise self._ended.fresh() from None
             raise
@@ -198,15 +209,16 @@ class Sender:
     def delivered(self, own: Sequence[Message]) -> None:
         """Own messages came back."""
         payloads = list(map(_data, own))
-        done = self._sent.came_back_in_order(payloads)
+        done = self.sent.came_back_in_order(payloads)
         while done < len(own):
             self._came_back(own[done])
             done += 1
-            done += self._sent.came_back_in_order(payloads[done:])
+            done += self.sent.came_back_in_order(payloads[done:])
+        self.timing.came_back(self.sent.returned, time.monotonic())
         self.wake()
 
     def _came_back(self, message: Message) -> None:
-        confirmation, lost = self._sent.came_back(message.data)
+        confirmation, lost = self.sent.came_back(message.data)
         if confirmation is not None:
             confirmation.settle(Receipt(message.position, message.view))
         for missing in lost:
@@ -228,10 +240,11 @@ class Sender:
     @property
     def is_waiting(self) -> bool:
         """Whether a call is inside, or something that went out has not come back."""
-        return self._calls.are_some or len(self._sent) > 0
+        return self._calls.are_some or len(self.sent) > 0
 
     def _settle(self, fate: CPGError) -> None:
-        for confirmation in self._sent.settle():
+        self.timing.give_up()
+        for confirmation in self.sent.settle():
             confirmation.settle(fate.fresh())
 
     def end(self, error: CPGError, fate: CPGError) -> None:
@@ -265,24 +278,31 @@ class Sender:
     def _has_room(self, size: int) -> bool:
         if self._ended is not None:
             raise self._ended.fresh()
-        return self._overdraft or self._sent.has_room(size)
+        return self._overdraft or self.sent.has_room(size)
 
     def _try(self, data: bytes, confirmation: Confirmation | None) -> bool:
         if not self._has_room(len(data)) or self._membership is None or not self._membership.mcast(data):
             return False
-        self._overdraft = False
-        self._sent.sent(data, confirmation)
+        self._taken(data, confirmation)
         return True
+
+    def _taken(self, data: bytes, confirmation: Confirmation | None) -> None:
+        self._overdraft = False
+        if not self.timing.is_running:
+            self.timing.begin(self.sent.total, time.monotonic())
+        self.sent.sent(data, confirmation)
 
     def _try_many(self, messages: Sequence[bytes], start: int) -> int:
         if not self._has_room(len(messages[start])) or self._membership is None:
             return 0
         most = 1 if self._overdraft else MESSAGES_PER_CALL
-        batch = messages[start : start + self._sent.room_for(messages, start, most)] or messages[start : start + 1]
+        batch = messages[start : start + self.sent.room_for(messages, start, most)] or messages[start : start + 1]
         taken = self._membership.mcast_many(batch)
         if taken:
             self._overdraft = False
-        self._sent.sent_many(batch[:taken])
+            if not self.timing.is_running:
+                self.timing.begin(self.sent.total, time.monotonic())
+        self.sent.sent_many(batch[:taken])
         return taken
 
     async def _wait(self, pause: float, size: int) -> float:
@@ -298,13 +318,15 @@ class Sender:
         if self._membership is None:
             await changed.wait()
             return PAUSE_FIRST_SECONDS
-        if self._sent.has_room(size):
+        if self.sent.has_room(size):
+            self.congestion_waits += 1
             with anyio.move_on_after(pause):
                 await changed.wait()
             return min(2 * pause, PAUSE_MOST_SECONDS)
-        returned = self._sent.returned
+        self.window_waits += 1
+        returned = self.sent.returned
         with anyio.move_on_after(WINDOW_SECONDS) as waited:
             await changed.wait()
-        if waited.cancelled_caught and returned == self._sent.returned:
+        if waited.cancelled_caught and returned == self.sent.returned:
             self._overdraft = True
         return PAUSE_FIRST_SECONDS

@@ -78,7 +78,7 @@ def _connection(connection: aiocpg.Connection) -> dict[str, Any]:
 
 def _state(held: aiocpg.Connection | aiocpg.Group) -> str:
     """How it is, in the word that its ``repr`` ends with; there is no other that asks nobody."""
-    return repr(held).rpartition(" ")[2].rstrip(">")
+    return held.state if isinstance(held, aiocpg.Group) else repr(held).rpartition(" ")[2].rstrip(">")
 
 
 def _shown(name: bytes) -> str:

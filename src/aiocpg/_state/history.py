@@ -40,9 +40,12 @@ class History:
     After a loss the next membership goes on in the same history: :meth:`break_off`, then :meth:`resume_as`.
 
     Attributes:
+        group: The group's name.
+        me: Our address; after a loss the one that is lost, until there is another.
         phase: Where the membership stands.
         has_view: Whether the present membership has come to its first view.
         position: Messages so far.
+        payload: Bytes of payload of these.
         gone_by: The reason of our departure, once gone.
         ring: The newest ring, also from before our join.
         members: The newest member list.
@@ -50,12 +53,13 @@ class History:
     """
 
     def __init__(self, group: bytes, me: Address) -> None:
-        self._group = group
-        self._me = me
+        self.group = group
+        self.me = me
         self._views = ViewFolder(group)
         self.phase = Phase.JOINING
         self.has_view = False
         self.position = 0
+        self.payload = 0
         self.gone_by: Reason | None = None
         self.ring: RingChange | None = None
         self.members: tuple[Address, ...] = ()
@@ -100,7 +104,7 @@ class History:
 
     def resume_as(self, me: Address) -> None:
         """What comes now is of another membership, ours under this address."""
-        self._me = me
+        self.me = me
 
     def take_own(self) -> list[Message]:
         """Own messages that came back since the last call."""
@@ -115,11 +119,12 @@ class History:
             self._append(events, self._views.close(self.position))
         view = self._views.view
         assert view is not None  # a member has at least the view of its own join
-        first, me = self.position + 1, self._me
+        first, me = self.position + 1, self.me
         self.position += len(run)
         senders, payloads = zip(*run, strict=True)
+        self.payload += sum(map(len, payloads))
         numbers = range(first, self.position + 1)
-        messages = list(map(_make, repeat(Message), zip(repeat(self._group), senders, payloads, numbers, repeat(view))))
+        messages = list(map(_make, repeat(Message), zip(repeat(self.group), senders, payloads, numbers, repeat(view))))
         events += messages
         if senders.count(me) == len(messages):
             self.own += messages
@@ -129,7 +134,7 @@ class History:
     def _change(self, change: ConfigurationChange, events: list[Event]) -> None:
         joins_us = self.phase is Phase.JOINING
         if joins_us:
-            if not any(entry.address == self._me for entry in change.joined):
+            if not any(entry.address == self.me for entry in change.joined):
                 return
             self.phase = Phase.MEMBER
         self.members = change.members
@@ -143,7 +148,7 @@ class History:
     def _look_for_us(self, change: ConfigurationChange, events: list[Event]) -> None:
         for address, reason in change.left:
             # A node that was away may see itself listed among those who left; it is gone only if it is no member now.
-            if address == self._me and self._me not in change.members:
+            if address == self.me and self.me not in change.members:
                 self.phase = Phase.GONE
                 self.gone_by = reason
                 self._append(events, self._views.close(self.position))

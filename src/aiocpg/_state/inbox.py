@@ -76,6 +76,8 @@ class Inbox(Generic[T]):
         lost: Events that were lost before it started; the reader is told first.
         lost_limit: The budget that these were lost for.
         raises_gaps: Whether :class:`Disconnected` is raised instead of handed out.
+        on_loss: Called with each number of events that are lost here, and whether they are the first since the reader
+            was last told.
 
     Attributes:
         events: What there is to take, at first hand for who has to be quick: whether there is something.
@@ -91,8 +93,10 @@ class Inbox(Generic[T]):
         lost: int = 0,
         lost_limit: int = 0,
         raises_gaps: bool = False,
+        on_loss: Callable[[int, bool], object] | None = None,
     ) -> None:
         self._limit = limit
+        self._on_loss = on_loss
         self._in_force = in_force
         self.events: deque[T] = deque(first)
         self._bytes = cost_of(first)
@@ -108,6 +112,11 @@ class Inbox(Generic[T]):
     def has_something(self) -> bool:
         """Whether :meth:`take` would answer, be it with an event, an error or the end."""
         return bool(self.events) or self._lost > 0 or self._ended
+
+    @property
+    def size(self) -> int:
+        """Bytes that what is there to take counts for in the budget."""
+        return self._bytes
 
     @property
     def is_ended(self) -> bool:
@@ -130,7 +139,7 @@ class Inbox(Generic[T]):
         if self._ended:
             return
         if self._lost:
-            self._lost += 1
+            self._lose(1)
         else:
             self.events.append(gap)
             self._bytes += cost(gap)
@@ -138,14 +147,23 @@ class Inbox(Generic[T]):
         self._wake_reader()
 
     def _squeeze(self, events: Sequence[T]) -> None:
+        lost = 0
         for event in events:
             size = cost(event)
             fits = self._bytes + size <= self._limit or (self._limit > 0 and not self.events)
-            if fits and not self._lost:
+            if fits and not self._lost and not lost:
                 self.events.append(event)
                 self._bytes += size
             else:
-                self._lost += 1
+                lost += 1
+        if lost:
+            self._lose(lost)
+
+    def _lose(self, number: int) -> None:
+        is_first = not self._lost
+        self._lost += number
+        if self._on_loss is not None:
+            self._on_loss(number, is_first)
 
     def end(self, error: CPGError | None = None) -> None:
         """Nothing more comes: after what is there the reader gets this error, or the end."""

@@ -41,6 +41,8 @@ class SentMessages(Generic[C]):
     Attributes:
         bytes: On their way, with the overhead.
         returned: Counts the messages that came back or were found lost.
+        returned_bytes: What these took, with the overhead.
+        lost: Counts those that were found lost, or given up.
         limit: There is room for what makes no more bytes on their way than this: for who has no time to ask
             :meth:`has_room`, which knows more.
     """
@@ -51,10 +53,22 @@ class SentMessages(Generic[C]):
         self._confirmations: dict[int, C] = {}
         self.bytes = 0
         self.returned = 0
+        self.returned_bytes = 0
+        self.lost = 0
         self.limit = WINDOW
 
     def __len__(self) -> int:
         return len(self._sent)
+
+    @property
+    def total(self) -> int:
+        """Messages that were ever taken."""
+        return self.returned + len(self._sent)
+
+    @property
+    def total_payload(self) -> int:
+        """Bytes of payload of these."""
+        return self.returned_bytes + self.bytes - OVERHEAD * self.total
 
     def has_room(self, size: int) -> bool:
         """Whether a message of so many bytes fits the window; a larger one fits when it is alone."""
@@ -99,7 +113,9 @@ class SentMessages(Generic[C]):
         same = list(map(eq, sent, expected))
         count = same.index(False) if False in same else len(same)
         deque(starmap(sent.popleft, repeat((), count)), maxlen=0)  # a loop in C; this is done for each message
-        self.bytes -= _cost(messages[:count])
+        size = _cost(messages[:count])
+        self.bytes -= size
+        self.returned_bytes += size
         self.returned += count
         return count
 
@@ -115,6 +131,7 @@ class SentMessages(Generic[C]):
         place = next((index for index, sent in enumerate(self._sent) if sent == data), None)
         if place is None:
             return None, []  # not one of ours: somebody used the handle past us
+        self.lost += place
         lost = [self._pop() for _ in range(place)]
         return self._pop(), [confirmation for confirmation in lost if confirmation is not None]
 
@@ -127,12 +144,15 @@ class SentMessages(Generic[C]):
 
     def settle(self) -> list[C]:
         """Nothing more will come back: the confirmations of all that is missing."""
+        self.lost += len(self._sent)
         missing = [self._pop() for _ in range(len(self._sent))]
         return [confirmation for confirmation in missing if confirmation is not None]
 
     def _pop(self) -> C | None:
         confirmation = self._confirmations.pop(self.returned, None)
-        self.bytes -= len(self._sent.popleft()) + OVERHEAD
+        size = len(self._sent.popleft()) + OVERHEAD
+        self.bytes -= size
+        self.returned_bytes += size
         self.returned += 1
         return confirmation
 

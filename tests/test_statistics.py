@@ -1,0 +1,96 @@
+"""What a connection and its groups count."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+import aiocpg
+from aiocpg._state.sends import OVERHEAD
+from aiocpg.testing import ClusterNode, MemoryCluster
+from support.running import PATIENCE, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_messages_are_counted(node: ClusterNode) -> None:
+    """Out and back, with their payload; on a real daemon."""
+    async with node.connect() as cpg, cpg.join("counted") as group:
+        await group.mcast_many([b"12345678"] * 100)
+        with anyio.fail_after(PATIENCE):
+            await group.mcast_confirmed(b"end")
+        found = group.statistics()
+        assert (found.group, found.member, found.state) == (b"counted", group.me, "member")
+        assert (found.sent, found.sent_bytes) == (101, 803)
+        assert (found.delivered, found.delivered_bytes) == (101, 803)
+        assert (found.in_flight, found.in_flight_bytes, found.lost) == (0, 0, 0)
+        assert (found.batch_size.count <= 101, found.batch_size.total) == (True, 101)
+        assert found.delivery_seconds.count >= 1
+        assert 0 < found.delivery_seconds.total < PATIENCE
+        assert (found.view_changes, found.gaps) == (1, 0)
+        assert cpg.statistics() == aiocpg.ConnectionStatistics((group.statistics(),), 0)
+    assert cpg.statistics().groups == ()
+    assert (group.statistics().sent, group.state) == (101, "closed")
+
+
+async def test_messages_of_others_are_counted_as_delivered(memory_cluster: MemoryCluster) -> None:
+    """And not as sent."""
+    async with (
+        memory_cluster.node(1).connect() as one,
+        memory_cluster.node(2).connect() as two,
+        one.join("g") as sender,
+        two.join("g") as other,
+    ):
+        for _ in range(3):
+            await sender.mcast(b"x")
+        await until(lambda: other.statistics().delivered == 3)
+        assert (other.statistics().sent, other.statistics().delivered_bytes) == (0, 3)
+
+
+async def test_each_lone_message_is_timed(memory_cluster: MemoryCluster) -> None:
+    """The next is when the one before is back."""
+    async with memory_cluster.node(1).connect() as cpg, cpg.join("g") as group:
+        for _ in range(20):
+            await group.mcast_confirmed(b"x")
+        assert group.statistics().delivery_seconds.count == 20
+
+
+async def test_what_is_out_and_the_waits_for_it_are_counted(memory_cluster: MemoryCluster) -> None:
+    """A full window holds up sends; what is in it is in flight."""
+    async with memory_cluster.node(1).connect() as cpg, cpg.join("g") as group:
+        size = 100_000
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(group.mcast_many, [bytes(size)] * 20)
+            await anyio.lowlevel.checkpoint()
+            found = group.statistics()
+            assert found.in_flight > 0
+            assert found.in_flight_bytes == found.in_flight * (size + OVERHEAD)
+        assert group.statistics().window_waits > 0
+
+
+async def test_what_nobody_has_read_is_counted(memory_cluster: MemoryCluster) -> None:
+    """Before the first reader once, then for each reader; it goes down as they read."""
+    async with memory_cluster.node(1).connect() as cpg, cpg.join("g") as group:
+        for _ in range(10):
+            await group.mcast_confirmed(b"1234")
+        kept = group.statistics()
+        assert kept.buffered_events >= 10
+        readers = [group.messages(), group.messages()]
+        assert group.statistics().buffered_events == 20
+        assert group.statistics().buffered_bytes == 20 * (4 + 256)
+        await readers[0].receive_batch()
+        assert group.statistics().buffered_events == 10
+
+
+async def test_loss_is_counted(memory_cluster: MemoryCluster) -> None:
+    """A group that comes back has a gap, and counts on; one that does not is lost."""
+    node = memory_cluster.node(1)
+    async with aiocpg.connect(node.url, reconnect=True) as cpg, cpg.join("g") as group:
+        await group.mcast_confirmed(b"x")
+        node.kill()
+        await until(lambda: group.state == "away")
+        node.start()
+        await until(lambda: group.state == "member")
+        await group.mcast_confirmed(b"y")
+        found = cpg.statistics()
+        assert (found.reconnects, found.groups[0].gaps, found.groups[0].sent) == (1, 1, 2)
