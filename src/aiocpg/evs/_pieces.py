@@ -30,9 +30,7 @@ class Pieces:
         starts: How often it began.
     """
 
-    def __init__(
-        self, guarantee: int, keys: bytes, data: bytes, size: int, ticket: Ticket, meta: bytes = b""
-    ) -> None:
+    def __init__(self, guarantee: int, keys: bytes, data: bytes, size: int, ticket: Ticket, meta: bytes = b"") -> None:
         self._guarantee = guarantee
         self._keys = keys
         self._data = memoryview(data)

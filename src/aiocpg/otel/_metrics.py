@@ -25,9 +25,9 @@ class Metrics(Watched):
 
     Between two collections it does nothing; a collection reads snapshots (:meth:`aiocpg.Connection.statistics`), in
     whatever thread it comes. All have the attributes ``messaging.system`` (``aiocpg``), ``messaging.destination.name``,
-    the group, in which bytes that are no UTF-8 are written ``\\xff``, and ``aiocpg.node``, the member's node id. The API
-    has no instrument for a histogram that is there already: of each there are counters, ``.sum``, ``.count`` and
-    ``.bucket``, the last with the bound as attribute ``le``, cumulated. Make one in a process, and give it all
+    the group, in which bytes that are no UTF-8 are written ``\\xff``, and ``aiocpg.node``, the member's node id.
+    The API has no instrument for a histogram that is there already: of each there are counters, ``.sum``, ``.count``
+    and ``.bucket``, the last with the bound as attribute ``le``, cumulated. Make one in a process, and give it all
     connections: instruments cannot be taken back.
 
     Args:

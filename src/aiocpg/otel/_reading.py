@@ -7,6 +7,7 @@ from types import TracebackType
 
 from opentelemetry import context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
+from opentelemetry.util.types import AttributeValue
 
 from aiocpg.evs import Delivery, Evs, EvsEvent
 from aiocpg.otel import _names
@@ -68,7 +69,7 @@ class Traced:
 
     def _begin_span(self, message: Delivery) -> None:
         to = _names.destination(message.groups)
-        attributes = {
+        attributes: dict[str, AttributeValue] = {
             _names.SYSTEM: _names.SCOPE,
             _names.OPERATION_NAME: "process",
             _names.OPERATION_TYPE: "process",

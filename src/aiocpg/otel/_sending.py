@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from opentelemetry.trace import SpanKind, TracerProvider, get_tracer
+from opentelemetry.util.types import AttributeValue
 
 from aiocpg import Buffer, Guarantee
 from aiocpg.evs import Evs, EvsGroup, GroupLike, Ticket
@@ -41,7 +42,7 @@ async def mcast_groups(
     """
     wanted = [groups] if isinstance(groups, (str, bytes, EvsGroup)) else list(groups)
     to = _names.destination(group if isinstance(group, EvsGroup) else EvsGroup(group) for group in wanted)
-    attributes = {
+    attributes: dict[str, AttributeValue] = {
         _names.SYSTEM: _names.SCOPE,
         _names.OPERATION_NAME: "mcast_groups",
         _names.OPERATION_TYPE: "send",
