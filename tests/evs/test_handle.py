@@ -736,7 +736,7 @@ def test_forked_child_is_refused_and_the_parent_goes_on(loop: str) -> None:
 # -- Traces
 
 
-async def test_context_of_a_trace_comes_with_its_message_and_no_other() -> None:
+async def test_trace_comes_with_its_message_and_no_other() -> None:
     """In one frame with others, as far as it may go; to every handle."""
     longest = bytes(1000)
     with MemoryCluster() as cluster:
@@ -756,7 +756,7 @@ async def test_context_of_a_trace_comes_with_its_message_and_no_other() -> None:
                 ]
 
 
-async def test_context_that_is_too_long_is_refused() -> None:
+async def test_trace_that_is_too_long_is_refused() -> None:
     """Nothing is sent then."""
     with MemoryCluster() as cluster:
         async with evs.connect(cluster.node(1).url, groups=["g"]) as one:
@@ -765,7 +765,7 @@ async def test_context_that_is_too_long_is_refused() -> None:
             assert one.statistics.under_way == 0
 
 
-async def test_context_comes_beside_a_message_in_pieces() -> None:
+async def test_trace_comes_beside_a_message_in_pieces() -> None:
     """Once, with the whole."""
     with MemoryCluster() as cluster:
         async with evs.connect(cluster.node(1).url, groups=["g"]) as one:

@@ -4,7 +4,8 @@ Metrics and traces by OpenTelemetry. Needs the extra ``otel``, which is its API 
 
 import importlib.util
 
-if importlib.util.find_spec("opentelemetry") is None:
+# Others put packages into this namespace too.
+if importlib.util.find_spec("opentelemetry") is None or importlib.util.find_spec("opentelemetry.trace") is None:
     raise ModuleNotFoundError(
         "aiocpg.otel needs opentelemetry-api, which comes with: pip install 'aiocpg[otel]'", name="opentelemetry"
     )

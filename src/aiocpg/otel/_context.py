@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-MAX_BYTES = 1000
+_MAX_BYTES = 1000
 """What a message can carry: see :meth:`aiocpg.evs.Evs.mcast_traced`."""
 
 _propagator = TraceContextTextMapPropagator()
@@ -25,7 +25,7 @@ def encode(context: Context | None = None) -> bytes:
         return b""
     first = f"traceparent: {parent}\n".encode()
     rest = "".join(f"{name}: {value}\n" for name, value in carrier.items()).encode()
-    return first + rest if len(first) + len(rest) <= MAX_BYTES else first
+    return first + rest if len(first) + len(rest) <= _MAX_BYTES else first
 
 
 def links(encoded: bytes) -> list[Link]:
