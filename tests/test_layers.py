@@ -21,8 +21,8 @@ SOURCE = TESTS.parent / "src" / PACKAGE
 # only gather (the root and engine) stand for their __init__.py alone. Names of one row do not import one another.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli", "aiohttp", "asgi"),
-    ("_service",),
+    ("cli", "aiohttp", "asgi", "otel", "prometheus"),
+    ("_exported", "_service"),
     ("testing",),
     ("evs",),
     ("",),
@@ -50,6 +50,9 @@ ONLY: dict[str, set[str]] = {
     "cli": PUBLIC | {"testing", "engine.local"},
     "aiohttp": PUBLIC | {"_service"},
     "asgi": PUBLIC | {"_service"},
+    "otel": PUBLIC | {"_exported"},
+    "prometheus": PUBLIC | {"_exported"},
+    "_exported": PUBLIC,
     "_service": PUBLIC,
     "testing": PUBLIC | {"engine._base", "engine.memory", "_connection"},
     # What it builds of is what groups are built of: buffers and streams, loops, places. Groups it uses by public names.
@@ -90,6 +93,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     # What an endpoint hands out and counts shows in it.
     "evs._endpoint.happenings": "evs/endpoint/test_endpoint.py",
     "evs._endpoint.statistics": "evs/endpoint/test_endpoint.py",
+    "otel._names": "otel/test_sending.py",
     # What holds a cluster up shows in the cluster alone: namespaces, daemons, and that nothing is left of them.
     "testing._control": "testing/test_cluster.py",
     "testing._daemon": "testing/test_cluster.py",

@@ -120,7 +120,12 @@ def test_sources_import_what_is_declared_and_no_more() -> None:
     """Third-party imports are the dependencies, or an extra's in the module of that extra."""
     # trio is imported where it is running already, and only there: see the test above.
     always = {"anyio", "cffi", "_cffi_backend", "trio"}
-    extras = {"aiocpg.aiohttp": {"aiohttp"}, "aiocpg.cli": {"typer", "rich"}}
+    extras = {
+        "aiocpg.aiohttp": {"aiohttp"},
+        "aiocpg.cli": {"typer", "rich"},
+        "aiocpg.otel": {"opentelemetry"},
+        "aiocpg.prometheus": {"prometheus_client"},
+    }
     assert {re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"]} == {"anyio", "cffi"}  # type: ignore[index]
     foreign = {
         (one.importer, top)

@@ -11,11 +11,12 @@ from types import ModuleType
 import pytest
 
 import aiocpg
-from aiocpg import aiohttp, asgi, errors, evs
+from aiocpg import aiohttp, asgi, errors, evs, otel, prometheus
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 DIRECTIVE = re.compile(
-    r"^\.\. (?:py:)?(?:auto)?(?:class|data|exception|function):: (aiocpg(?:\.aiohttp|\.asgi|\.evs)?)\.(\w+)$",
+    r"^\.\. (?:py:)?(?:auto)?(?:class|data|exception|function):: "
+    r"(aiocpg(?:\.aiohttp|\.asgi|\.evs|\.otel|\.prometheus)?)\.(\w+)$",
     re.MULTILINE,
 )
 
@@ -24,6 +25,8 @@ PACKAGES: dict[str, ModuleType] = {
     "aiocpg.aiohttp": aiohttp,
     "aiocpg.asgi": asgi,
     "aiocpg.evs": evs,
+    "aiocpg.otel": otel,
+    "aiocpg.prometheus": prometheus,
 }
 """Those whose names are all in ``__all__``, and all in the reference."""
 
@@ -33,6 +36,8 @@ PLAIN = {
     "aiocpg.aiohttp": {"CONNECTION"},
     "aiocpg.asgi": {"liveness", "readiness"},
     "aiocpg.evs": {"Configuration", "EvsEvent", "GroupLike"},
+    "aiocpg.otel": set(),
+    "aiocpg.prometheus": set(),
 }
 DOCUMENTED = [
     (package, name) for package, module in PACKAGES.items() for name in sorted(set(module.__all__) - PLAIN[package])

@@ -731,3 +731,44 @@ anyio.run(main, backend=backend, backend_options={"use_uvloop": True} if uvloop 
 def test_forked_child_is_refused_and_the_parent_goes_on(loop: str) -> None:
     """Every use is a ForkedError there, closing does nothing, and the parent's endpoint does not notice."""
     finish(python(FORKING, loop))
+
+
+# -- Traces
+
+
+async def test_trace_comes_with_its_message_and_no_other() -> None:
+    """In one frame with others, as far as it may go; to every handle."""
+    longest = bytes(1000)
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, 2, groups=["g"]) as both:
+            await both[0].mcast_groups(["g"], b"1")
+            await both[0].mcast_traced(b"context", ["g"], b"2")
+            await both[0].mcast_groups(["g"], b"3")
+            await both[0].mcast_traced(longest, ["g"], b"", guarantee=SAFE)
+            for handle in both:
+                events = await read_until(handle, lambda event: isinstance(event, Delivery) and event.data == b"")
+                messages = [event for event in events if isinstance(event, Delivery)]
+                assert [(one.data, one.trace) for one in messages] == [
+                    (b"1", b""),
+                    (b"2", b"context"),
+                    (b"3", b""),
+                    (b"", longest),
+                ]
+
+
+async def test_trace_that_is_too_long_is_refused() -> None:
+    """Nothing is sent then."""
+    with MemoryCluster() as cluster:
+        async with evs.connect(cluster.node(1).url, groups=["g"]) as one:
+            with pytest.raises(ValueError, match="1000 bytes, not 1001"):
+                await one.mcast_traced(bytes(1001), ["g"], b"x")
+            assert one.statistics.under_way == 0
+
+
+async def test_trace_comes_beside_a_message_in_pieces() -> None:
+    """Once, with the whole."""
+    with MemoryCluster() as cluster:
+        async with evs.connect(cluster.node(1).url, groups=["g"]) as one:
+            await one.mcast_traced(b"context", ["g"], bytes(3_000_000))
+            message = await read(one, Delivery)
+            assert (len(message.data), message.trace) == (3_000_000, b"context")

@@ -6,7 +6,7 @@ import pytest
 
 from aiocpg.evs._pieces import Pieces
 from aiocpg.evs._ticket import Ticket
-from aiocpg.evs._wire.meta import ABORTED, Chunk, chunk_of
+from aiocpg.evs._wire.meta import ABORTED, Chunk, chunk_of, encode_trace, trace_of
 from support.evs_parties import SAFE
 
 VIEW, NEXT = object(), object()
@@ -36,6 +36,16 @@ def rest(one: Pieces) -> list[tuple[Chunk | None, bytes]]:
 def test_pieces_are_the_message(data: bytes, expected: list[bytes]) -> None:
     """Each says which it is, and how large the whole is."""
     assert rest(pieces(data)) == [(Chunk(5, place, len(data)), part) for place, part in enumerate(expected)]
+
+
+def test_what_a_message_carries_besides_goes_with_each_piece() -> None:
+    """The last one is what the message is put together with."""
+    one = Pieces(SAFE, b"k" * 32, b"abcdefgh", 3, Ticket(), encode_trace(b"context"))
+    one.start(5)
+    metas = [one.next()[2] for _ in range(3)]
+    assert [(trace_of(meta), chunk_of(meta)) for meta in metas] == [
+        (b"context", Chunk(5, place, 8)) for place in range(3)
+    ]
 
 
 def test_it_begins_anew_from_the_first_piece_under_another_id() -> None:

@@ -19,6 +19,7 @@ from aiocpg.evs._routing import keys_of
 from aiocpg.evs._statistics import Statistics
 from aiocpg.evs._ticket import Ticket
 from aiocpg.evs._values import EvsEvent, EvsGroup, GroupLike, Membership, Stalled, as_groups
+from aiocpg.evs._wire.meta import MAX_TRACE, encode_trace
 
 log = logging.getLogger("aiocpg")
 
@@ -178,6 +179,31 @@ class Evs:
         keys = keys_of(as_groups(groups))
         data = joined(buffers, MAX_MESSAGE_SIZE)
         return self._send_now(guarantee, keys, data) or await self._send(guarantee, keys, data)
+
+    async def mcast_traced(
+        self, context: bytes, groups: Iterable[GroupLike], *buffers: Buffer, guarantee: Guarantee = Guarantee.AGREED
+    ) -> Ticket:
+        """
+        As :meth:`mcast_groups`, with the context of a trace beside the payload: :attr:`Delivery.trace` of every copy.
+
+        What it means is the senders' and readers' affair; :func:`aiocpg.otel.traced` reads it as the W3C's. It does not
+        count in the window, nor in the budget of a reader.
+
+        Args:
+            context: At most 1000 bytes.
+            groups: As for :meth:`mcast_groups`, and so are the others.
+            buffers: The same.
+            guarantee: The same.
+
+        Raises:
+            ValueError: The context is longer; nothing was sent.
+            CPGError: As :meth:`mcast_groups`.
+        """
+        if len(context) > MAX_TRACE:
+            raise ValueError(f"the context of a trace has at most {MAX_TRACE} bytes, not {len(context)}")
+        self._check()
+        data = joined(buffers, MAX_MESSAGE_SIZE)
+        return await self._send(guarantee, keys_of(as_groups(groups)), data, encode_trace(context))
 
     # -- Reading
 

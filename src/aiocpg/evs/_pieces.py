@@ -22,6 +22,7 @@ class Pieces:
         data: The whole.
         size: Bytes of a piece.
         ticket: Learns what became of the message.
+        meta: What the message carries besides, with each piece.
 
     Attributes:
         ticket: The same.
@@ -29,11 +30,12 @@ class Pieces:
         starts: How often it began.
     """
 
-    def __init__(self, guarantee: int, keys: bytes, data: bytes, size: int, ticket: Ticket) -> None:
+    def __init__(self, guarantee: int, keys: bytes, data: bytes, size: int, ticket: Ticket, meta: bytes = b"") -> None:
         self._guarantee = guarantee
         self._keys = keys
         self._data = memoryview(data)
         self._size = size
+        self._meta = meta
         self._view: object = None  # in which those stand that came back
         self._has_failed = False
         self._id = 0
@@ -85,7 +87,7 @@ class Pieces:
         """The next piece as a message."""
         start = self._place * self._size
         data = bytes(self._data[start : start + self._size])
-        meta = encode_chunk(Chunk(self._id, self._place, len(self._data)))
+        meta = encode_chunk(Chunk(self._id, self._place, len(self._data))) + self._meta
         self._place += 1
         return self._guarantee, self._keys, meta, data
 

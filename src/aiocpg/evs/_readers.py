@@ -24,10 +24,11 @@ from aiocpg.evs._values import (
     TransitionalConfiguration,
 )
 from aiocpg.evs._wire import Record
+from aiocpg.evs._wire.meta import trace_of
 
 _GUARANTEES = tuple(Guarantee)
 
-_guarantee, _keys, _payload = itemgetter(0), itemgetter(1), itemgetter(3)
+_guarantee, _keys, _meta, _payload = map(itemgetter, range(4))
 
 _make = partial(tuple.__new__, Delivery)
 
@@ -140,6 +141,7 @@ class Readers:
                 payloads = list(map(_payload, records))
                 size = sum(map(len, payloads))
                 guarantees = list(map(_GUARANTEES.__getitem__, map(_guarantee, records)))
+                traces = list(map(trace_of, map(_meta, records))) if entry.has_meta else repeat(b"")
             for reader, groups in routes:
                 # One is made for each message and each handle, at half the cost of Delivery(...).
                 fields = zip(
@@ -149,6 +151,7 @@ class Readers:
                     guarantees,
                     range(position, following),
                     repeat(is_transitional),
+                    traces,
                 )
                 reader.put(list(map(_make, fields)), size)
             position = following

@@ -103,12 +103,12 @@ class Sending:
         outbox.add_ticket(ticket)
         return ticket
 
-    async def send(self, guarantee: Guarantee, keys: bytes, data: bytes) -> Ticket:
-        """Take a message, when it is its turn and there is room."""
+    async def send(self, guarantee: Guarantee, keys: bytes, data: bytes, meta: bytes = b"") -> Ticket:
+        """Take a message, when it is its turn and there is room. What it carries besides does not count for that."""
         if type(guarantee) is not Guarantee:
             raise TypeError(f"a guarantee is one of aiocpg.Guarantee, not {guarantee!r}")
-        if len(data) > self._most:
-            return await self._send_in_pieces(guarantee, keys, data)
+        if len(data) + len(meta) > self._most:
+            return await self._send_in_pieces(guarantee, keys, data, meta)
         # Before the message is taken and not after it: what is cancelled here has sent nothing.
         await anyio.lowlevel.checkpoint()
         size = len(data)
@@ -117,7 +117,7 @@ class Sending:
             await self._turns.wait(lambda: self._has_room(size))
         self._raise_over()
         self.wake()
-        ticket = self.outbox.put((guarantee, keys, b"", data))
+        ticket = self.outbox.put((guarantee, keys, meta, data))
         self._give_credit()
         return ticket
 
@@ -129,12 +129,12 @@ class Sending:
         """What the calls may put in before they have to look again."""
         self.outbox.lend(0 if self._turns.waiting or self._is_over else self._most_credit)
 
-    async def _send_in_pieces(self, guarantee: int, keys: bytes, data: bytes) -> Ticket:
+    async def _send_in_pieces(self, guarantee: int, keys: bytes, data: bytes, meta: bytes) -> Ticket:
         """Returns when the message stands in the order, since until then it may have to be sent anew."""
         await anyio.lowlevel.checkpoint()
         self._raise_over()
         ticket = Ticket()
-        pieces = Pieces(guarantee, keys, data, self._piece_size, ticket)
+        pieces = Pieces(guarantee, keys, data, self._piece_size, ticket, meta)
         whole = self._large[pieces] = anyio.Event()
         self.outbox.put_large(pieces)
         self.wake()

@@ -150,6 +150,8 @@ class Delivery(NamedTuple):
     """
     transitional: bool
     """Whether it stands in a transitional configuration."""
+    trace: bytes = b""
+    """The context of a trace, where the sender gave one: :meth:`Evs.mcast_traced`."""
 
 
 @dataclass(frozen=True, slots=True)

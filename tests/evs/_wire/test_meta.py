@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocpg.evs._wire import MalformedError
-from aiocpg.evs._wire.meta import ABORTED, CHUNK, TRACE, Chunk, chunk_of, decode_meta, encode_chunk
+from aiocpg.evs._wire.data import MAX_META
+from aiocpg.evs._wire.meta import (
+    ABORTED,
+    CHUNK,
+    MAX_TRACE,
+    TRACE,
+    Chunk,
+    chunk_of,
+    decode_meta,
+    encode_chunk,
+    encode_trace,
+    trace_of,
+)
 from support.evs_frames import item, metas, u32
 
 chunks = st.builds(Chunk, u32, u32, st.integers(0, 2**64 - 1))
@@ -35,6 +47,20 @@ def test_message_without_a_chunk_is_whole() -> None:
     """Whatever else it carries."""
     assert chunk_of(b"") is None
     assert chunk_of(item(TRACE, b"00-4bf9-00f0-01")) is None
+
+
+@given(chunks, st.binary(max_size=MAX_TRACE))
+def test_context_of_a_trace_travels_beside_a_chunk(chunk: Chunk, context: bytes) -> None:
+    """However long it may be, there is room for both."""
+    meta = encode_chunk(chunk) + encode_trace(context)
+    assert (trace_of(meta), chunk_of(meta)) == (context, chunk)
+    assert len(meta) <= MAX_META
+
+
+def test_message_without_a_trace_has_an_empty_one() -> None:
+    """Whatever else it carries."""
+    assert trace_of(b"") == b""
+    assert trace_of(encode_chunk(Chunk(1, 2, 3))) == b""
 
 
 def test_items_are_read_by_tag() -> None:

@@ -93,13 +93,16 @@ class Intake:
     def sort(self, view: View, source: Address, header: Header, records: list[Record], *, is_implied: bool) -> Taken:
         """What is to become of a frame's messages."""
         seq = header.seq if self._is_own(source, header) else 0
-        if any(map(_meta, records)):
+        has_meta = any(map(_meta, records))
+        if has_meta:
             records = self._assemble(view, source, header, records, seq)
         count = view.chain.count
         unordered, ordered, safe = _parts(records)
 
         def entry(some: list[Record], *, is_safe: bool = False) -> Entry | None:
-            return Entry(count, source, seq, some, is_safe=is_safe, is_implied=is_implied) if some else None
+            if not some:
+                return None
+            return Entry(count, source, seq, some, is_safe=is_safe, is_implied=is_implied, has_meta=has_meta)
 
         return Taken(entry(unordered), entry(ordered), entry(safe, is_safe=True))
 

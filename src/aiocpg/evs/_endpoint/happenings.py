@@ -28,12 +28,21 @@ class Entry:
         records: The messages.
         is_safe: Whether they wait until all members have acknowledged the frame.
         is_implied: Whether the frame itself shows that its sender has them: its triple was one of this view.
+        has_meta: Whether some message carries something besides its payload.
     """
 
-    __slots__ = ("count", "is_implied", "is_safe", "records", "seq", "source")
+    __slots__ = ("count", "has_meta", "is_implied", "is_safe", "records", "seq", "source")
 
     def __init__(
-        self, count: int, source: Address, seq: int, records: list[Record], *, is_safe: bool, is_implied: bool
+        self,
+        count: int,
+        source: Address,
+        seq: int,
+        records: list[Record],
+        *,
+        is_safe: bool,
+        is_implied: bool,
+        has_meta: bool = False,
     ) -> None:
         self.count = count
         self.source = source
@@ -41,6 +50,7 @@ class Entry:
         self.records = records
         self.is_safe = is_safe
         self.is_implied = is_implied
+        self.has_meta = has_meta
 
 
 class Delivered(NamedTuple):

@@ -16,6 +16,9 @@ CHUNK = 1
 TRACE = 2
 """The context of a trace."""
 
+MAX_TRACE = 1000
+"""Bytes of a context. With the item of a chunk beside it, it fits into ``MAX_META``."""
+
 ABORTED = 0xFFFFFFFF
 """The place of a chunk that says: no more of this message will come."""
 
@@ -33,6 +36,16 @@ class Chunk(NamedTuple):
 def encode_chunk(chunk: Chunk) -> bytes:
     """A chunk's meta."""
     return _ITEM.pack(CHUNK, _CHUNK.size) + _CHUNK.pack(*chunk)
+
+
+def encode_trace(context: bytes) -> bytes:
+    """The meta of a message with this context, at most ``MAX_TRACE`` bytes."""
+    return _ITEM.pack(TRACE, len(context)) + context
+
+
+def trace_of(meta: bytes) -> bytes:
+    """The context that a message with this meta has; empty where it has none. Raises MalformedError."""
+    return decode_meta(meta).get(TRACE, b"")
 
 
 def decode_meta(meta: bytes) -> dict[int, bytes]:

@@ -1,0 +1,58 @@
+"""Sending with a span, of which the message tells its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from opentelemetry.trace import SpanKind, TracerProvider, get_tracer
+from opentelemetry.util.types import AttributeValue
+
+from aiocpg import Buffer, Guarantee
+from aiocpg.evs import Evs, EvsGroup, GroupLike, Ticket
+from aiocpg.otel import _names
+from aiocpg.otel._context import encode
+
+
+async def mcast_groups(
+    handle: Evs,
+    groups: Iterable[GroupLike],
+    *buffers: Buffer,
+    guarantee: Guarantee = Guarantee.AGREED,
+    tracer_provider: TracerProvider | None = None,
+) -> Ticket:
+    """
+    Send one message to these groups in a span ``send GROUPS``, and its context with the message.
+
+    As :meth:`aiocpg.evs.Evs.mcast_groups` but for the span, which lasts until the endpoint has taken the message.
+    Cancelled or failed, the span has the error. For what is joined: ``mcast_groups(handle, handle.groups, ...)``.
+
+    Args:
+        handle: Sends.
+        groups: As there, and so are the buffers and the guarantee.
+        buffers: The payload.
+        guarantee: UNORDERED, FIFO, AGREED or SAFE.
+        tracer_provider: Makes the span; None: the process's.
+
+    Raises:
+        CPGError: As there, and ``TypeError``.
+
+    Example::
+
+        ticket = await aiocpg.otel.mcast_groups(handle, ["orders"], b"one of each")
+    """
+    wanted = [groups] if isinstance(groups, (str, bytes, EvsGroup)) else list(groups)
+    to = _names.destination(group if isinstance(group, EvsGroup) else EvsGroup(group) for group in wanted)
+    attributes: dict[str, AttributeValue] = {
+        _names.SYSTEM: _names.SCOPE,
+        _names.OPERATION_NAME: "mcast_groups",
+        _names.OPERATION_TYPE: "send",
+        _names.DESTINATION: to,
+        _names.CLIENT: str(handle.me),
+        _names.BODY_SIZE: sum(memoryview(buffer).nbytes for buffer in buffers),
+        _names.DOMAIN: handle.domain.decode(errors="backslashreplace"),
+        _names.GUARANTEE: guarantee.name,
+    }
+    tracer = get_tracer(_names.SCOPE, tracer_provider=tracer_provider)
+    with tracer.start_as_current_span(f"send {to}", kind=SpanKind.PRODUCER, attributes=attributes):
+        given = groups if isinstance(groups, (str, bytes, EvsGroup)) else wanted
+        return await handle.mcast_traced(encode(), given, *buffers, guarantee=guarantee)

@@ -1,0 +1,63 @@
+"""Sending with a span."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from aiocpg import ConnectionClosedError, Guarantee, evs, otel
+from aiocpg.evs import Delivery
+from aiocpg.testing import MemoryCluster
+from support.evs import handles, read
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_message_is_sent_in_a_span_and_tells_of_it(tracing: TracerProvider, spans: InMemorySpanExporter) -> None:
+    """By the conventions for messaging, and in the W3C's words."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, groups=["stock", "orders"]) as (one,):
+            await otel.mcast_groups(
+                one, one.groups, b"to", b"gether", guarantee=Guarantee.SAFE, tracer_provider=tracing
+            )
+            message = await read(one, Delivery)
+        (span,) = spans.get_finished_spans()
+        assert (span.name, span.kind, span.status.status_code) == (
+            "send orders,stock",
+            SpanKind.PRODUCER,
+            StatusCode.UNSET,
+        )
+        assert span.attributes == {
+            "messaging.system": "aiocpg",
+            "messaging.operation.name": "mcast_groups",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": "orders,stock",
+            "messaging.client.id": str(message.sender),
+            "messaging.message.body.size": 8,
+            "aiocpg.evs.domain": "default",
+            "aiocpg.evs.guarantee": "SAFE",
+        }
+        assert message.data == b"together"
+        assert f"{span.context.trace_id:032x}-{span.context.span_id:016x}" in message.trace.decode()
+
+
+async def test_send_that_fails_shows_in_its_span(tracing: TracerProvider, spans: InMemorySpanExporter) -> None:
+    """The error goes on to the caller."""
+    with MemoryCluster() as cluster:
+        async with evs.connect(cluster.node(1).url) as one:
+            with pytest.raises(TypeError, match="brackets"):
+                await otel.mcast_groups(one, "orders", b"bare", tracer_provider=tracing)
+            await one.aclose()
+            with pytest.raises(ConnectionClosedError):
+                await otel.mcast_groups(one, ["orders"], b"late", tracer_provider=tracing)
+    assert [span.status.status_code for span in spans.get_finished_spans()] == [StatusCode.ERROR] * 2
+
+
+async def test_without_a_provider_a_message_carries_nothing() -> None:
+    """The API alone makes no spans."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, groups=["orders"]) as (one,):
+            await otel.mcast_groups(one, ["orders"], b"plain")
+            assert (await read(one, Delivery)).trace == b""
