@@ -222,7 +222,7 @@ def test_system_calls(node: ClusterNode, tmp_path: Path) -> None:
 
     few, many = 1000, 4000
     calls(few)  # what is imported is compiled now
-    assert (calls(many) - calls(few)) / (2 * (many - few)) < 3.3
+    assert (calls(many) - calls(few)) / (2 * (many - few)) < 3.9  # some looks in vain where the daemon is slow
 
 
 def moving(node: ClusterNode, size: int, count: int, under: Sequence[str] = ()) -> str:
