@@ -79,7 +79,7 @@ def _connection(connection: aiocpg.Connection) -> dict[str, Any]:
 
 
 def state_of(held: aiocpg.Connection | aiocpg.Group) -> str:
-    """How it is, in the word that its ``repr`` ends with; there is no other that asks nobody."""
+    """How it is; of a connection that is the word that its ``repr`` ends with."""
     return held.state if isinstance(held, aiocpg.Group) else repr(held).rpartition(" ")[2].rstrip(">")
 
 
