@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import anyio
 import pytest
 
 import aiocpg
 from aiocpg._state.sends import OVERHEAD
 from aiocpg.testing import ClusterNode, MemoryCluster
-from support.running import PATIENCE, until
+from support.running import PATIENCE, in_thread, until
 
 pytestmark = pytest.mark.anyio
 
@@ -58,13 +60,14 @@ async def test_each_lone_message_is_timed(memory_cluster: MemoryCluster) -> None
 async def test_what_is_out_and_the_waits_for_it_are_counted(memory_cluster: MemoryCluster) -> None:
     """A full window holds up sends; what is in it is in flight."""
     async with memory_cluster.node(1).connect() as cpg, cpg.join("g") as group:
-        size = 100_000
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(group.mcast_many, [bytes(size)] * 20)
-            await anyio.lowlevel.checkpoint()
-            found = group.statistics()
-            assert found.in_flight > 0
-            assert found.in_flight_bytes == found.in_flight * (size + OVERHEAD)
+        message = bytes(100_000)
+        taken = 0
+        while group.mcast_nowait(message):
+            taken += 1
+        found = group.statistics()
+        assert (found.in_flight, found.window_waits) == (taken, 0)
+        assert found.in_flight_bytes == taken * (len(message) + OVERHEAD)
+        await group.mcast(message)
         assert group.statistics().window_waits > 0
 
 
@@ -94,3 +97,26 @@ async def test_loss_is_counted(memory_cluster: MemoryCluster) -> None:
         await group.mcast_confirmed(b"y")
         found = cpg.statistics()
         assert (found.reconnects, found.groups[0].gaps, found.groups[0].sent) == (1, 1, 2)
+
+
+async def test_any_thread_may_ask(memory_cluster: MemoryCluster) -> None:
+    """While groups come and go; exporters have threads of their own."""
+    async with memory_cluster.node(1).connect() as cpg:
+        done = threading.Event()
+
+        def ask() -> int:
+            count = 0
+            while not done.is_set():
+                count += len(cpg.statistics().groups) >= 0
+            return count
+
+        async with anyio.create_task_group() as tasks:
+
+            async def come_and_go() -> None:
+                for number in range(50):
+                    async with cpg.join(f"g{number}"):
+                        pass
+                done.set()
+
+            tasks.start_soon(come_and_go)
+            assert await in_thread(ask) > 0

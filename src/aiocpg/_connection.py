@@ -75,8 +75,8 @@ class Connection:
         """
         What the connection and its groups have counted so far.
 
-        It asks nobody and waits for nothing. A group counts from its join to its end, and is not in it any more after
-        that; :meth:`Group.statistics` tells even then.
+        It asks nobody and waits for nothing, and may be called from any thread, as exporters do. A group counts from
+        its join to its end, and is not in it any more after that; :meth:`Group.statistics` tells even then.
         """
         return self._session.statistics
 

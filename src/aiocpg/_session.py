@@ -173,7 +173,7 @@ class Session:
     @property
     def statistics(self) -> ConnectionStatistics:
         """See :meth:`Connection.statistics`."""
-        return ConnectionStatistics(tuple(life.statistics for life in self._lives), self.link.returns)
+        return ConnectionStatistics(tuple(life.statistics for life in list(self._lives)), self.link.returns)
 
     async def ask(self, question: Callable[[Engine], Awaitable[T]]) -> T:
         """Put a question to the engine; with a way back, to the next one when this one is lost over it."""
