@@ -473,3 +473,15 @@ async def test_idle_is_when_no_call_is_inside(engine: Engine) -> None:
         engine.sender.wake()
         await idle.wait()
         assert len(engine.taken) == 2
+
+
+async def test_message_behind_one_that_was_withdrawn_is_timed_from_its_own_send(engine: Engine) -> None:
+    """They have one number, and the first one's time is nobody's."""
+    engine.error = CPGError("no")
+    with pytest.raises(CPGError):
+        await engine.sender.send_native(b"large")
+    assert not engine.sender.timing.is_running
+    engine.error = None
+    await engine.sender.send(b"small")
+    engine.deliver(b"small")
+    assert engine.sender.timing.seconds.snapshot().count == 1

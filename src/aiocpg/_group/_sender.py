@@ -202,6 +202,7 @@ class Sender:
             await membership.mcast_native(data)
         except CPGError:
             self.sent.withdraw(data)
+            self.timing.give_up()  # or the next message would be timed from here
             if self._ended is not None:  # it knows better why
                 raise self._ended.fresh() from None
             raise
