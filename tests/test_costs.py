@@ -24,6 +24,7 @@ from aiocpg.engine._libcpg.guard import Guard
 from aiocpg.engine._libcpg.status import Status
 from aiocpg.evs import Delivery
 from aiocpg.testing import ClusterNode, MemoryCluster
+from support.loops import Backend
 from support.running import PATIENCE
 
 pytestmark = pytest.mark.anyio
@@ -70,17 +71,22 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> Sequen
     return calls
 
 
-async def test_calls_of_a_send() -> None:
-    """Of a group, where it need not wait; the engine's part is the memory engine's here, and longer than libcpg's."""
+def calls_of_a_look(backend: Backend) -> int:
+    """Calls that it takes to see that we are in the loop we belong to: on trio that is asked of trio."""
+    return 5 if "trio" in str(backend) else 1
+
+
+async def test_calls_of_a_send(anyio_backend: Backend) -> None:
+    """Of a group, where it need not wait, to where the engine's part begins."""
     with MemoryCluster() as cluster:
         async with aiocpg.connect(cluster.node(1).url) as cpg, cpg.join("group") as group:
             taken = group._pump.membership.mcast
             group._pump.membership.mcast = lambda data: True  # type: ignore[method-assign]
-            assert calls_of(lambda: group.mcast(b"x")) <= 13
+            assert calls_of(lambda: group.mcast(b"x")) < 4 + calls_of_a_look(anyio_backend)
             group._pump.membership.mcast = taken  # type: ignore[method-assign]
 
 
-async def test_calls_of_a_read() -> None:
+async def test_calls_of_a_read(anyio_backend: Backend) -> None:
     """Of what is there."""
     with MemoryCluster() as cluster:
         async with aiocpg.connect(cluster.node(1).url) as cpg, cpg.join("group") as group:
@@ -88,7 +94,7 @@ async def test_calls_of_a_read() -> None:
             await group.mcast_confirmed(b"end")
             messages = group.messages()
             await anext(messages)
-            assert calls_of(messages.__anext__) <= 7
+            assert calls_of(messages.__anext__) < 3 + calls_of_a_look(anyio_backend)
 
 
 async def test_calls_of_a_send_and_of_a_read_in_a_domain() -> None:

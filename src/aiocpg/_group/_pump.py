@@ -31,7 +31,7 @@ class Pump:
     Args:
         membership: The first one.
         max_buffered_bytes: What may pile up for the first reader.
-        usable: Raises where a reader must not be used.
+        usable: Raises where readers must not be used, and nothing be sent.
         raise_closed: Raises why nothing can be sent any more, if so.
         go_back: Sees to it that another membership is attached; None where a loss is the end.
 
@@ -60,7 +60,7 @@ class Pump:
         self.gaps = 0
         self._log = GroupLog(self.history)
         self.hub: Hub[Event] = Hub(max_buffered_bytes, self._in_force, usable, self._reader_is_slow)
-        self.sender = Sender(membership, raise_closed)
+        self.sender = Sender(membership, usable, raise_closed)
         self._go_back = go_back
         self._away: Disconnected | None = None
         self.is_leaving = False
@@ -81,6 +81,11 @@ class Pump:
             await self._turning_point.wait()
         if self.is_joining:
             raise (self.error or GroupClosedError(self.membership.name)).fresh()
+
+    def begin_leaving(self) -> None:
+        """This side is about to ask to leave; no call that begins now sends anything."""
+        self.is_leaving = True
+        self.sender.is_closing = True
 
     @property
     def is_joining(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
+from operator import attrgetter
 
 from ._port import Callback, Crashed, LoopPort, Signal, Task, Timer, Watch, guarded
 
@@ -95,7 +97,11 @@ class AsyncioPort(LoopPort):
         return asyncio._get_running_loop() is self._loop
 
     @property
-    def is_running(self) -> Callable[[], bool]:
+    def is_running(self) -> Callable[[], object]:
+        # What `BaseEventLoop.is_running` looks at, but in C: it is asked with each message. Other loops, uvloop among
+        # them, are in C themselves, or have a way of their own.
+        if type(self._loop).is_running is asyncio.BaseEventLoop.is_running and hasattr(self._loop, "_thread_id"):
+            return partial(attrgetter("_thread_id"), self._loop)
         return self._loop.is_running
 
     def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:

@@ -57,9 +57,9 @@ class LoopPort(ABC):
 
     @property
     @abstractmethod
-    def is_running(self) -> Callable[[], bool]:
+    def is_running(self) -> Callable[[], object]:
         """
-        Answers whether the loop runs.
+        Answers something that is true while the loop runs.
 
         To a caller in the thread in which it ran, that is the same as :meth:`is_here`, and costs a fraction.
         """

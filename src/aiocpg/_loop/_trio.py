@@ -93,7 +93,7 @@ class TrioPort(LoopPort):
         return self._in_trio_run() and self._current_token() is self._token
 
     @property
-    def is_running(self) -> Callable[[], bool]:
+    def is_running(self) -> Callable[[], object]:
         return self.is_here
 
     def watch(self, fd: int, on_readable: Callback, on_writable: Callback, crashed: Crashed) -> Watch:

@@ -45,10 +45,13 @@ class SentMessages(Generic[C]):
         lost: Counts those that were found lost, or given up.
         limit: There is room for what makes no more bytes on their way than this: for who has no time to ask
             :meth:`has_room`, which knows more.
+        append: ``append(data)`` is :meth:`sent` in C, for a message that carries nothing, but for ``bytes``: who calls
+            it adds to them himself.
     """
 
     def __init__(self) -> None:
         self._sent: deque[bytes] = deque()
+        self.append = self._sent.append
         # By the number of the message, the first one ever being 0; in their order. Most messages carry nothing.
         self._confirmations: dict[int, C] = {}
         self.bytes = 0
