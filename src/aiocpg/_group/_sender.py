@@ -219,7 +219,9 @@ class Sender:
         self.wake()
 
     def _came_back(self, message: Message) -> None:
+        before = self.sent.returned
         confirmation, lost = self.sent.came_back(message.data)
+        self.timing.lose(range(before, self.sent.returned - 1))
         if confirmation is not None:
             confirmation.settle(Receipt(message.position, message.view))
         for missing in lost:
