@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import anyio
 import pytest
 
 import aiocpg
+from aiocpg import GroupStatistics, Histogram
+from aiocpg._exported import COUNTERS, HISTOGRAMS
 from aiocpg._state.sends import OVERHEAD
 from aiocpg.testing import ClusterNode, MemoryCluster
 from support.running import PATIENCE, in_thread, until
@@ -120,3 +128,44 @@ async def test_any_thread_may_ask(memory_cluster: MemoryCluster) -> None:
 
             tasks.start_soon(come_and_go)
             assert await in_thread(ask) > 0
+
+
+@contextmanager
+def at_each_line(look: Callable[[], object]) -> Iterator[None]:
+    """Do something at each line of aiocpg that is run here: anywhere there another thread may get its turn."""
+
+    def trace(frame: FrameType, what: str, _: Any) -> Any:
+        if "/aiocpg/" not in frame.f_code.co_filename:
+            return None
+        if what == "line":
+            sys.settrace(None)
+            look()
+            sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def counters(found: GroupStatistics) -> list[float]:
+    """All that must never go down."""
+    histograms: list[Histogram] = [getattr(found, series.field) for series in HISTOGRAMS]
+    spread = [value for one in histograms for value in (*one.counts, one.total)]
+    return [*(series.of(found) for series in COUNTERS), *spread]
+
+
+async def test_counters_only_grow_at_whatever_moment_another_thread_asks(memory_cluster: MemoryCluster) -> None:
+    """One that goes down is a restart to a monitor, which takes all of it for new."""
+    async with memory_cluster.node(1).connect() as cpg, cpg.join("g") as group:
+        found: list[GroupStatistics] = []
+        with at_each_line(lambda: found.append(group.statistics())):
+            await group.mcast_many([b"12345678"] * 3)
+            await group.mcast(b"1")
+            await group.mcast_confirmed(b"end")
+        assert (found[-1].sent, found[-1].sent_bytes) == (5, 28)
+        for before, after in pairwise(found):
+            assert all(old <= new for old, new in zip(counters(before), counters(after), strict=True))

@@ -499,3 +499,20 @@ async def test_only_what_was_delivered_is_timed(engine: Engine) -> None:
     back = [Message(b"group", ME, data, position, VIEW) for position, data in ((2, b"first"), (3, b"last"))]
     engine.sender.delivered(back)
     assert (engine.sender.sent.lost, timing.seconds.snapshot().count) == (2, 1)
+
+
+async def test_message_that_was_withdrawn_was_never_counted(engine: Engine) -> None:
+    """What was counted cannot be taken back: who looked meanwhile has told others."""
+    sent = engine.sender.sent
+    await engine.sender.send_native(b"1234")
+    assert (sent.total, sent.payload) == (1, 4)
+    looked: list[int] = []
+
+    async def refuse(data: bytes) -> None:
+        looked.append(sent.total)
+        raise CPGError("no")
+
+    engine.mcast_native = refuse  # type: ignore[method-assign]
+    with pytest.raises(CPGError):
+        await engine.sender.send_native(b"56")
+    assert (looked, sent.total, sent.payload) == ([1], 1, 4)
