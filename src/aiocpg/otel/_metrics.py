@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
 
-from aiocpg import Connection, GroupStatistics, Histogram
+from aiocpg import Connection, GroupStatistics, Histogram, __version__
 from aiocpg._exported import COUNTERS, GAUGES, HISTOGRAMS, STATES, Series, Watched, cumulated, shown
 from aiocpg.otel import _names
 
@@ -41,7 +41,7 @@ class Metrics(Watched):
 
     def __init__(self, *connections: Connection, meter_provider: MeterProvider | None = None) -> None:
         super().__init__(*connections)
-        meter = get_meter(_names.SCOPE, meter_provider=meter_provider)
+        meter = get_meter(_names.SCOPE, __version__, meter_provider, _names.SCHEMA)
         for series in COUNTERS:
             name, operation = _STANDARD.get(series.field, (f"aiocpg.{series.name}", ""))
             observed = self._observed(_number(series, operation))
