@@ -52,7 +52,8 @@ ONLY: dict[str, set[str]] = {
     "asgi": PUBLIC | {"_service"},
     "otel": PUBLIC | {"_exported"},
     "prometheus": PUBLIC | {"_exported"},
-    "_exported": PUBLIC,
+    # What counts in memberships that have ended is added up in one way.
+    "_exported": PUBLIC | {"_state"},
     "_service": PUBLIC,
     "testing": PUBLIC | {"engine._base", "engine.memory", "_connection"},
     # What it builds of is what groups are built of: buffers and streams, loops, places. Groups it uses by public names.

@@ -15,9 +15,10 @@ import pytest
 
 import aiocpg
 from aiocpg import GroupStatistics, Histogram
-from aiocpg._exported import COUNTERS, HISTOGRAMS
+from aiocpg._exported import COUNTERS, HISTOGRAMS, Watched
 from aiocpg._state.sends import OVERHEAD
 from aiocpg.testing import ClusterNode, MemoryCluster
+from support.handles import in_fork
 from support.running import PATIENCE, in_thread, until
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,11 @@ async def test_messages_are_counted(node: ClusterNode) -> None:
         assert 0 < found.delivery_seconds.total < PATIENCE
         assert (found.view_changes, found.gaps) == (1, 0)
         assert cpg.statistics() == aiocpg.ConnectionStatistics((group.statistics(),), 0)
-    assert cpg.statistics().groups == ()
+    found = cpg.statistics()
+    assert (found.groups, [(one.group, one.state, one.sent) for one in found.ended]) == (
+        (),
+        [(b"counted", "closed", 101)],
+    )
     assert (group.statistics().sent, group.state) == (101, "closed")
 
 
@@ -107,6 +112,49 @@ async def test_loss_is_counted(memory_cluster: MemoryCluster) -> None:
         assert (found.reconnects, found.groups[0].gaps, found.groups[0].sent) == (1, 1, 2)
 
 
+async def test_group_that_is_lost_is_among_those_that_have_ended(memory_cluster: MemoryCluster) -> None:
+    """Closed or not, with a way back or not: who watches for it has to see it."""
+    node = memory_cluster.node(1)
+    async with (
+        node.connect() as one,
+        aiocpg.connect(node.url, reconnect=aiocpg.Reconnect(give_up_after=0.01)) as two,
+        one.join("g") as first,
+        two.join("h") as second,
+    ):
+        await first.mcast_confirmed(b"x")
+        node.kill()
+        await until(lambda: first.state == second.state == "lost")
+        for cpg, sent in (one, 1), (two, 0):
+            found = cpg.statistics()
+            assert (found.groups, [(each.state, each.sent) for each in found.ended]) == ((), [("lost", sent)])
+
+
+async def test_membership_counts_from_its_own_join_and_the_connection_on(memory_cluster: MemoryCluster) -> None:
+    """Left and joined again, the earlier membership is among those that have ended, once."""
+    async with memory_cluster.node(1).connect() as cpg:
+        for number in range(1, 4):
+            async with cpg.join("g") as group:
+                await group.mcast_confirmed(b"x")
+                assert (group.statistics().sent, len(cpg.statistics().ended)) == (1, int(number > 1))
+            (ended,) = cpg.statistics().ended
+            assert (ended.sent, ended.delivered_bytes) == (number, number)
+
+
+async def test_child_of_a_fork_is_told_nothing(memory_cluster: MemoryCluster) -> None:
+    """It is no member, whatever its parent is."""
+    async with memory_cluster.node(1).connect() as cpg, cpg.join("g"):
+
+        def is_refused() -> bool:
+            try:
+                cpg.statistics()
+            except aiocpg.ForkedError:
+                return True
+            return False
+
+        assert in_fork(is_refused)
+        assert not is_refused()
+
+
 async def test_any_thread_may_ask(memory_cluster: MemoryCluster) -> None:
     """While groups come and go; exporters have threads of their own."""
     async with memory_cluster.node(1).connect() as cpg:
@@ -149,6 +197,24 @@ def at_each_line(look: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         sys.settrace(before)
+
+
+async def test_what_is_exported_only_grows_while_a_group_comes_and_goes(memory_cluster: MemoryCluster) -> None:
+    """Each membership is counted just once at every moment: as one that is open, or as one that has ended."""
+    async with memory_cluster.node(1).connect() as cpg:
+        watched = Watched(cpg)
+        told: list[list[float]] = []
+
+        def look() -> None:
+            told.extend(counters(group.counted) for group in watched._snapshot()[0])
+
+        for _ in range(2):
+            with at_each_line(look):
+                async with cpg.join("g") as group:
+                    await group.mcast_confirmed(b"x")
+        for before, after in pairwise(told):
+            assert all(old <= new for old, new in zip(before, after, strict=True))
+        assert told[-1][0] == 2
 
 
 def counters(found: GroupStatistics) -> list[float]:
