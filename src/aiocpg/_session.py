@@ -323,4 +323,4 @@ async def _leave(life: Life) -> None:
         await life.leave()
     except CPGError as error:
         # It was given up, which is what closing wants; the other groups still leave in order.
-        log.warning("group %r could not be left: %s", life.membership.name, error)
+        life.pump.log(logging.WARNING, "! group %r: could not be left: %s", life.membership.name, error)
