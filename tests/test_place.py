@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +11,7 @@ from aiocpg import ConnectionClosedError, ForkedError, UsageError
 from aiocpg._loop import current_port
 from aiocpg._place import Place
 from aiocpg.testing import ClusterNode
-from support.handles import ended, finish, python
+from support.handles import ended, finish, in_fork, python
 from support.loops import Backend
 from support.running import gone, in_thread, run_in
 
@@ -50,20 +49,6 @@ def is_refused(place: Place) -> bool:
     except ForkedError:
         return True
     return False
-
-
-def in_fork(ask: Callable[[], bool]) -> bool:
-    """What this answers in a fork of this process."""
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            signal.alarm(20)
-            code = not ask()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status) == 0
 
 
 async def test_connection_is_refused_in_another_thread_or_loop(node: ClusterNode, anyio_backend: Backend) -> None:

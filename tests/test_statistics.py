@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import anyio
 import pytest
 
 import aiocpg
+from aiocpg import GroupStatistics, Histogram
+from aiocpg._exported import COUNTERS, HISTOGRAMS, Watched
 from aiocpg._state.sends import OVERHEAD
 from aiocpg.testing import ClusterNode, MemoryCluster
+from support.handles import in_fork
 from support.running import PATIENCE, in_thread, until
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +40,11 @@ async def test_messages_are_counted(node: ClusterNode) -> None:
         assert 0 < found.delivery_seconds.total < PATIENCE
         assert (found.view_changes, found.gaps) == (1, 0)
         assert cpg.statistics() == aiocpg.ConnectionStatistics((group.statistics(),), 0)
-    assert cpg.statistics().groups == ()
+    found = cpg.statistics()
+    assert (found.groups, [(one.group, one.state, one.sent) for one in found.ended]) == (
+        (),
+        [(b"counted", "closed", 101)],
+    )
     assert (group.statistics().sent, group.state) == (101, "closed")
 
 
@@ -99,6 +112,49 @@ async def test_loss_is_counted(memory_cluster: MemoryCluster) -> None:
         assert (found.reconnects, found.groups[0].gaps, found.groups[0].sent) == (1, 1, 2)
 
 
+async def test_group_that_is_lost_is_among_those_that_have_ended(memory_cluster: MemoryCluster) -> None:
+    """Closed or not, with a way back or not: who watches for it has to see it."""
+    node = memory_cluster.node(1)
+    async with (
+        node.connect() as one,
+        aiocpg.connect(node.url, reconnect=aiocpg.Reconnect(give_up_after=0.01)) as two,
+        one.join("g") as first,
+        two.join("h") as second,
+    ):
+        await first.mcast_confirmed(b"x")
+        node.kill()
+        await until(lambda: first.state == second.state == "lost")
+        for cpg, sent in (one, 1), (two, 0):
+            found = cpg.statistics()
+            assert (found.groups, [(each.state, each.sent) for each in found.ended]) == ((), [("lost", sent)])
+
+
+async def test_membership_counts_from_its_own_join_and_the_connection_on(memory_cluster: MemoryCluster) -> None:
+    """Left and joined again, the earlier membership is among those that have ended, once."""
+    async with memory_cluster.node(1).connect() as cpg:
+        for number in range(1, 4):
+            async with cpg.join("g") as group:
+                await group.mcast_confirmed(b"x")
+                assert (group.statistics().sent, len(cpg.statistics().ended)) == (1, int(number > 1))
+            (ended,) = cpg.statistics().ended
+            assert (ended.sent, ended.delivered_bytes) == (number, number)
+
+
+async def test_child_of_a_fork_is_told_nothing(memory_cluster: MemoryCluster) -> None:
+    """It is no member, whatever its parent is."""
+    async with memory_cluster.node(1).connect() as cpg, cpg.join("g"):
+
+        def is_refused() -> bool:
+            try:
+                cpg.statistics()
+            except aiocpg.ForkedError:
+                return True
+            return False
+
+        assert in_fork(is_refused)
+        assert not is_refused()
+
+
 async def test_any_thread_may_ask(memory_cluster: MemoryCluster) -> None:
     """While groups come and go; exporters have threads of their own."""
     async with memory_cluster.node(1).connect() as cpg:
@@ -120,3 +176,62 @@ async def test_any_thread_may_ask(memory_cluster: MemoryCluster) -> None:
 
             tasks.start_soon(come_and_go)
             assert await in_thread(ask) > 0
+
+
+@contextmanager
+def at_each_line(look: Callable[[], object]) -> Iterator[None]:
+    """Do something at each line of aiocpg that is run here: anywhere there another thread may get its turn."""
+
+    def trace(frame: FrameType, what: str, _: Any) -> Any:
+        if "/aiocpg/" not in frame.f_code.co_filename:
+            return None
+        if what == "line":
+            sys.settrace(None)
+            look()
+            sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+async def test_what_is_exported_only_grows_while_a_group_comes_and_goes(memory_cluster: MemoryCluster) -> None:
+    """Each membership is counted just once at every moment: as one that is open, or as one that has ended."""
+    async with memory_cluster.node(1).connect() as cpg:
+        watched = Watched(cpg)
+        told: list[list[float]] = []
+
+        def look() -> None:
+            told.extend(counters(group.counted) for group in watched._snapshot()[0])
+
+        for _ in range(2):
+            with at_each_line(look):
+                async with cpg.join("g") as group:
+                    await group.mcast_confirmed(b"x")
+        for before, after in pairwise(told):
+            assert all(old <= new for old, new in zip(before, after, strict=True))
+        assert told[-1][0] == 2
+
+
+def counters(found: GroupStatistics) -> list[float]:
+    """All that must never go down."""
+    histograms: list[Histogram] = [getattr(found, series.field) for series in HISTOGRAMS]
+    spread = [value for one in histograms for value in (*one.counts, one.total)]
+    return [*(series.of(found) for series in COUNTERS), *spread]
+
+
+async def test_counters_only_grow_at_whatever_moment_another_thread_asks(memory_cluster: MemoryCluster) -> None:
+    """One that goes down is a restart to a monitor, which takes all of it for new."""
+    async with memory_cluster.node(1).connect() as cpg, cpg.join("g") as group:
+        found: list[GroupStatistics] = []
+        with at_each_line(lambda: found.append(group.statistics())):
+            await group.mcast_many([b"12345678"] * 3)
+            await group.mcast(b"1")
+            await group.mcast_confirmed(b"end")
+        assert (found[-1].sent, found[-1].sent_bytes) == (5, 28)
+        for before, after in pairwise(found):
+            assert all(old <= new for old, new in zip(counters(before), counters(after), strict=True))

@@ -76,7 +76,11 @@ class Connection:
         What the connection and its groups have counted so far.
 
         It asks nobody and waits for nothing, and may be called from any thread, as exporters do. A group counts from
-        its join to its end, and is not in it any more after that; :meth:`Group.statistics` tells even then.
+        its join to its end, and is among those that have ended after that; :meth:`Group.statistics` tells of its own
+        membership, even then.
+
+        Raises:
+            ForkedError: This process is a fork of the one that opened it: the numbers are the other's.
         """
         return self._session.statistics
 

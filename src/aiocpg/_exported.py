@@ -1,16 +1,20 @@
 """
 What exporters of metrics share: which numbers there are, what they are called, and whose they are.
 
-Built on public names, as a user would.
+Built on public names, as a user would, but for adding up what memberships have counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from operator import attrgetter
 from typing import NamedTuple, get_args
+from weakref import ref
 
-from aiocpg import Connection, GroupState, GroupStatistics
+from aiocpg import Connection, ConnectionStatistics, ForkedError, GroupState, GroupStatistics
+from aiocpg._state.ended import counted, together
 
 BYTES = "By"
 SECONDS = "s"
@@ -48,7 +52,7 @@ COUNTERS = (
     Series("view.changes", "{view}", "view_changes", "Views"),
     Series("gaps", "{gap}", "gaps", "Losses of the engine behind which the group went on, or tries to"),
 )
-"""What only grows while a membership lasts."""
+"""What only grows."""
 
 GAUGES = (
     Series("in_flight.messages", "{message}", "in_flight", "Own messages that were taken and are not back"),
@@ -65,34 +69,117 @@ HISTOGRAMS = (
 """What has a :class:`aiocpg.Histogram`."""
 
 
+class Exported(NamedTuple):
+    """A group on a node, in all connections of this process: what is exported under one set of labels."""
+
+    group: str
+    node: int
+    counted: GroupStatistics
+    """What all memberships have counted, those that have ended included."""
+    is_open: bool
+    """Whether there is a membership now. What goes up and down is exported of such alone."""
+    states: tuple[GroupState, ...]
+    """Of each membership now; where there is none, of the last in each connection that is watched."""
+
+
+class _Left(NamedTuple):
+    """What a connection had counted when it was not to be watched any more."""
+
+    connection: Callable[[], Connection | None]
+    told: ConnectionStatistics
+
+
+class _Sources(NamedTuple):
+    """One value, since scrapes come in other threads: each connection is in just one of the two."""
+
+    connections: tuple[Connection, ...]
+    left: tuple[_Left, ...]
+
+
 class Watched:
     """
-    The connections whose numbers are exported.
+    The connections whose numbers are exported. What counts never goes down, whatever becomes of them.
 
     Args:
         connections: The first of them.
     """
 
     def __init__(self, *connections: Connection) -> None:
-        self._connections = dict.fromkeys(connections)
+        self._sources = _Sources(tuple(dict.fromkeys(connections)), ())
 
     def add(self, connection: Connection) -> None:
         """Export this connection's numbers as well. Repeating does nothing."""
-        self._connections = {**self._connections, connection: None}
+        connections, left = self._sources
+        if connection not in connections:
+            others = tuple(one for one in left if one.connection() is not connection)
+            self._sources = _Sources((*connections, connection), others)
 
     def discard(self, connection: Connection) -> None:
-        """Export this connection's numbers no more. Repeating does nothing."""
-        self._connections = {one: None for one in self._connections if one is not connection}
+        """
+        Look at this connection no more, and let it go. What it has counted so far stays in the counters; nothing else
+        of it is exported. Repeating does nothing.
+        """
+        connections, left = self._sources
+        if connection in connections:
+            told = _told_by(connection)
+            others = tuple(one for one in connections if one is not connection)
+            self._sources = _Sources(others, (*_compact(left), *(_Left(ref(connection), one) for one in told)))
 
-    def _snapshot(self) -> tuple[list[GroupStatistics], int]:
+    def _snapshot(self) -> tuple[list[Exported], int]:
         """The groups of all connections, and how often these have come back."""
-        taken = [connection.statistics() for connection in self._connections]
-        return [group for one in taken for group in one.groups], sum(one.reconnects for one in taken)
+        connections, left = self._sources
+        watched = [one for connection in connections for one in _told_by(connection)]
+        past = [one.told for one in left]
+        groups: dict[tuple[bytes, int], _Memberships] = defaultdict(_Memberships)
+        for told in past:
+            for one in (*told.ended, *told.groups):
+                groups[_key(one)].past.append(one)
+        for told in watched:
+            for one in told.ended:
+                groups[_key(one)].ended.append(one)
+            for one in told.groups:
+                groups[_key(one)].open.append(one)
+        return [each.exported() for each in groups.values()], sum(one.reconnects for one in (*past, *watched))
+
+
+class _Memberships:
+    """Those of one group on one node."""
+
+    def __init__(self) -> None:
+        self.past: list[GroupStatistics] = []
+        self.ended: list[GroupStatistics] = []
+        self.open: list[GroupStatistics] = []
+
+    def exported(self) -> Exported:
+        every = reduce(together, (*self.past, *self.ended, *self.open))
+        states = tuple(one.state for one in self.open or self.ended)
+        return Exported(shown(every.group), every.member.nodeid, every, bool(self.open), states)
+
+
+def _key(group: GroupStatistics) -> tuple[bytes, int]:
+    return group.group, group.member.nodeid
+
+
+def _told_by(connection: Connection) -> tuple[ConnectionStatistics, ...]:
+    """What it has counted; nothing in a fork of the process that it belongs to."""
+    try:
+        return (connection.statistics(),)
+    except ForkedError:
+        return ()
+
+
+def _compact(left: Iterable[_Left]) -> tuple[_Left, ...]:
+    """The same; those that nobody holds any more, and that cannot be added again, as one."""
+    held = [one for one in left if one.connection() is not None]
+    gone = [one.told for one in left if one not in held]
+    groups = counted(group for told in gone for group in (*told.ended, *told.groups))
+    reconnects = sum(told.reconnects for told in gone)
+    return (_Left(lambda: None, ConnectionStatistics((), reconnects, groups)), *held)
 
 
 def shown(name: bytes) -> str:
-    """A group's name as text."""
-    return name.decode(errors="backslashreplace")
+    r"""A group's name as text, another one for each: bytes that are no UTF-8 as ``\xff``, a backslash as two."""
+    return name.replace(b"\\", b"\\\\").decode(errors="backslashreplace")
 
 
 def cumulated(counts: tuple[int, ...]) -> Iterator[int]:

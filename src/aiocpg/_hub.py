@@ -136,6 +136,8 @@ class Hub(Generic[T]):
         lost = self._backlog.lost(concerning)
         kept = () if lost else _of(concerning, self._backlog.events)
         of_backlog = self._backlog.limit
+        if lost:
+            self._lost(lost, of_backlog > 0)  # where nothing was to be kept, nobody is slow
         return Inbox(
             limit, in_force, first=kept, lost=lost, lost_limit=of_backlog, raises_gaps=typed, on_loss=self._lost
         )

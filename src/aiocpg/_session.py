@@ -9,7 +9,7 @@ import logging
 import random
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 
@@ -24,14 +24,29 @@ from aiocpg._loop import LoopEnd, LoopPort
 from aiocpg._place import Place
 from aiocpg._pulse import STALL_SECONDS, Pulse
 from aiocpg._quorum import QuorumKeeper
-from aiocpg._statistics import ConnectionStatistics
+from aiocpg._state.ended import counted
+from aiocpg._statistics import ConnectionStatistics, GroupStatistics
 from aiocpg._stream import Stream
 from aiocpg.engine._base import Engine, Membership
-from aiocpg.errors import AlreadyJoinedError, ConnectionClosedError, ConnectionLostError, CPGError, GroupClosedError
+from aiocpg.errors import (
+    AlreadyJoinedError,
+    ConnectionClosedError,
+    ConnectionLostError,
+    CPGError,
+    ForkedError,
+    GroupClosedError,
+)
 
 log = logging.getLogger("aiocpg")
 
 T = TypeVar("T")
+
+
+class _Counting(NamedTuple):
+    """Who counts, and what others had counted. One value, since other threads ask: each is in just one of the two."""
+
+    lives: tuple[Life, ...]
+    ended: tuple[GroupStatistics, ...]
 
 
 class Session:
@@ -69,6 +84,7 @@ class Session:
         self._port = port
         self._ring: RingChange | None = None
         self._lives: dict[Life, str] = {}
+        self._counting = _Counting((), ())
         self._asking = 0
         self._opened_at = opened_at
         self._end = LoopEnd(self._loop_ended)
@@ -151,6 +167,7 @@ class Session:
             raise ConnectionClosedError
         life = Life(membership, self.place, max_buffered_bytes, self._forget, self._way_back_to(name))
         self._lives[life] = opened_at
+        self._counting = self._counting._replace(lives=tuple(self._lives))
         try:
             await life.begin()
         except GroupClosedError:  # nobody holds the group yet: it was closed with everything
@@ -168,12 +185,21 @@ class Session:
         return lambda done, given_up: Comeback(self._port, policy, f"group {name!r}", join, done, given_up)
 
     def _forget(self, life: Life) -> None:
-        self._lives.pop(life, None)
+        if self._lives.pop(life, None) is not None:
+            ended = counted((*self._counting.ended, life.statistics))
+            self._counting = _Counting(tuple(self._lives), ended)
 
     @property
     def statistics(self) -> ConnectionStatistics:
         """See :meth:`Connection.statistics`."""
-        return ConnectionStatistics(tuple(life.statistics for life in list(self._lives)), self.link.returns)
+        if self.place.is_in_child():
+            raise ForkedError
+        counting = self._counting
+        told = [life.statistics for life in counting.lives]
+        groups = tuple(one for one in told if not one.is_over)
+        # Somebody may still hold what is over, and not have closed it.
+        over = [one for one in told if one.is_over]
+        return ConnectionStatistics(groups, self.link.returns, counted((*counting.ended, *over)))
 
     async def ask(self, question: Callable[[Engine], Awaitable[T]]) -> T:
         """Put a question to the engine; with a way back, to the next one when this one is lost over it."""
@@ -297,4 +323,4 @@ async def _leave(life: Life) -> None:
         await life.leave()
     except CPGError as error:
         # It was given up, which is what closing wants; the other groups still leave in order.
-        log.warning("group %r could not be left: %s", life.membership.name, error)
+        life.pump.log(logging.WARNING, "! group %r: could not be left: %s", life.membership.name, error)

@@ -26,11 +26,13 @@ from support.evs import (
     configurations,
     data_until,
     domain_of,
+    drop,
     handles,
     is_regular,
     payloads,
     read,
     read_until,
+    receipt,
     to_end,
     together,
     unread,
@@ -754,6 +756,18 @@ async def test_trace_comes_with_its_message_and_no_other() -> None:
                     (b"3", b""),
                     (b"", longest),
                 ]
+
+
+async def test_empty_trace_is_none() -> None:
+    """Who traces nothing at the moment sends what who never traces sends."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, groups=["g"]) as (one,):
+            sizes: list[int] = []
+            drop(one, lambda frame: sizes.append(len(frame)))
+            for sending in one.mcast_groups(["g"], b"1"), one.mcast_traced(b"", ["g"], b"2"):
+                ticket = await sending
+                await receipt(ticket)
+            assert sizes[0] == sizes[-1]
 
 
 async def test_trace_that_is_too_long_is_refused() -> None:

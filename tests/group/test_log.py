@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
+from aiocpg import EngineError, SlowConsumerError
 from aiocpg.testing import MemoryCluster
-from support.running import until
+from support.running import gone, until
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +30,59 @@ async def test_slow_reader_is_counted_and_logged_once(
             1,
         )
         del reader
+
+
+async def test_reader_that_comes_too_late_is_slow(
+    memory_cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told of what it has not got, so that is counted; where nothing was to be kept it is no fault."""
+    async with memory_cluster.node(1).connect() as cpg:
+        for name, budget, warnings in ("kept", 2000, 1), ("sends", 0, 0):
+            caplog.clear()
+            async with cpg.join(name, max_buffered_bytes=budget) as group:
+                for _ in range(10):
+                    await group.mcast_confirmed(bytes(100))
+                assert group.statistics().slow_losses == 0
+                with pytest.raises(SlowConsumerError) as caught:
+                    await anext(group.messages())
+                assert group.statistics().slow_losses == caught.value.lost == 10
+            assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == warnings
+
+
+class RefusesToLeave:
+    """Stands for the membership of a group, where a daemon says something unheard of to one that leaves."""
+
+    name = b"g"
+
+    async def leave(self) -> None:
+        """Fail."""
+        raise EngineError("cpg_leave", 99)
+
+    def abandon(self) -> None:
+        """Do nothing."""
+
+
+async def test_group_that_cannot_be_left_tells_so_with_its_fields(
+    memory_cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By itself behind another error, and with its connection; the line is that which has met it."""
+    async with memory_cluster.node(1).connect() as cpg:
+        with pytest.raises(ZeroDivisionError):
+            async with cpg.join("g") as group:
+                real = group._pump.membership
+                group._pump.membership = RefusesToLeave()  # type: ignore[assignment]
+                raise ZeroDivisionError
+        real.abandon()
+        await gone(cpg, "g")
+        other = await cpg.join("g")
+        real = other._pump.membership
+        other._pump.membership = RefusesToLeave()  # type: ignore[assignment]
+        await cpg.aclose()
+        real.abandon()
+    by_itself, with_its_connection = (record for record in caplog.records if record.levelno >= logging.WARNING)
+    assert (by_itself.levelno, by_itself.exc_info is not None) == (logging.ERROR, True)
+    for record, module in (by_itself, "_group"), (with_its_connection, "_session"):
+        assert (record.aiocpg_group, record.module) == ("g", module)  # type: ignore[attr-defined]
 
 
 async def test_life_of_a_group_is_logged(memory_cluster: MemoryCluster, caplog: pytest.LogCaptureFixture) -> None:

@@ -485,3 +485,34 @@ async def test_message_behind_one_that_was_withdrawn_is_timed_from_its_own_send(
     await engine.sender.send(b"small")
     engine.deliver(b"small")
     assert engine.sender.timing.seconds.snapshot().count == 1
+
+
+async def test_only_what_was_delivered_is_timed(engine: Engine) -> None:
+    """One that is found lost when a later one is back is not; one that comes with the finding is."""
+    timing = engine.sender.timing
+    for data in b"lost", b"later":
+        await engine.sender.send(data)
+    engine.deliver(b"later")
+    assert (timing.is_running, timing.seconds.snapshot().count) == (False, 0)
+    for data in b"first", b"lost", b"last":
+        await engine.sender.send(data)
+    back = [Message(b"group", ME, data, position, VIEW) for position, data in ((2, b"first"), (3, b"last"))]
+    engine.sender.delivered(back)
+    assert (engine.sender.sent.lost, timing.seconds.snapshot().count) == (2, 1)
+
+
+async def test_message_that_was_withdrawn_was_never_counted(engine: Engine) -> None:
+    """What was counted cannot be taken back: who looked meanwhile has told others."""
+    sent = engine.sender.sent
+    await engine.sender.send_native(b"1234")
+    assert (sent.total, sent.payload) == (1, 4)
+    looked: list[int] = []
+
+    async def refuse(data: bytes) -> None:
+        looked.append(sent.total)
+        raise CPGError("no")
+
+    engine.mcast_native = refuse  # type: ignore[method-assign]
+    with pytest.raises(CPGError):
+        await engine.sender.send_native(b"56")
+    assert (looked, sent.total, sent.payload) == ([1], 1, 4)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
 from aiocpg.otel import Metrics
 from aiocpg.testing import MemoryCluster
@@ -105,4 +105,25 @@ async def test_collection_tells_what_a_group_did(reader: InMemoryMetricReader, p
             assert [point.value for point in found["messaging.client.sent.messages"]] == [1]
             assert [point.value for point in found["aiocpg.payload.delivered"]] == [5]
             metrics.discard(connection)
-            assert "messaging.client.sent.messages" not in collected(reader)
+            found = collected(reader)
+            assert [point.value for point in found["messaging.client.sent.messages"]] == [1]
+            assert "aiocpg.in_flight.messages" not in found
+            assert "aiocpg.group.status" not in found
+
+
+@pytest.mark.anyio
+async def test_what_is_told_as_differences_is_never_negative() -> None:
+    """When a group is left and joined again; exporters that want deltas make them of what is observed."""
+    reader = InMemoryMetricReader({ObservableCounter: AggregationTemporality.DELTA})
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    with MemoryCluster() as cluster:
+        async with cluster.node(1).connect() as connection:
+            Metrics(connection, meter_provider=provider)
+            told: list[list[int]] = []
+            for count in 3, 1:
+                async with connection.join("orders") as group:
+                    for _ in range(count):
+                        await group.mcast_confirmed(b"hello")
+                    told.append([point.value for point in collected(reader)["messaging.client.sent.messages"]])
+    provider.shutdown()
+    assert told == [[3], [1]]

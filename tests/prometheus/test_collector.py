@@ -7,9 +7,12 @@ from typing import cast
 import anyio.to_thread
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiocpg import Connection
+from aiocpg._exported import shown
 from aiocpg.prometheus import Collector
 from aiocpg.testing import ClusterNode, MemoryCluster
 from support.snapshots import Counted, counted, group
@@ -80,6 +83,42 @@ def test_group_that_is_no_text_and_two_memberships_are_told_apart() -> None:
     assert set(found["aiocpg_messages_sent_total"]) == {("\\xff", "1"), ("\\xff", "2")}
 
 
+def test_group_that_is_gone_keeps_its_counters_and_its_state() -> None:
+    """It has nothing that goes up and down. So a monitor sees that it is gone, and counters never restart."""
+    found = scraped(registered(counted(ended=[group(state="lost")]))[0])
+    assert found["aiocpg_messages_sent_total"] == {("orders", "1"): 1}
+    assert {labels[-1] for labels, value in found["aiocpg_group_state"].items() if value} == {"lost"}
+    assert "aiocpg_buffered_events" not in found
+
+
+def test_no_series_is_there_twice() -> None:
+    """Prometheus takes none of such; two connections to two worlds may have the same labels."""
+    registry, _ = registered(counted(group()), counted(group(state="away"), ended=[group()]))
+    lines = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
+    names = [line.rpartition(" ")[0] for line in lines]
+    assert len(names) == len(set(names))
+    found = scraped(registry)
+    assert found["aiocpg_messages_sent_total"] == {("orders", "1"): 3}
+    assert {labels[-1]: value for labels, value in found["aiocpg_group_state"].items() if value} == {
+        "member": 1,
+        "away": 1,
+    }
+
+
+def test_labels_that_need_it_are_escaped() -> None:
+    """A name may have any bytes; the text stays one that can be read back."""
+    names = [b'quote "', b"line\nend", b"\\", b"\xff", b"nul\0", "\u2028Aufträge".encode()]
+    found = scraped(registered(counted(*map(group, names)))[0])["aiocpg_messages_sent_total"]
+    assert sorted(name for name, _ in found) == sorted(map(shown, names))
+
+
+def test_text_is_what_openmetrics_wants() -> None:
+    """Its own parser refuses what is not."""
+    registry, _ = registered(counted(group(b"a"), group(b"b\n"), ended=[group(b"c")]))
+    text = openmetrics.generate_latest(registry).decode()
+    assert len(list(openmetrics_families(text))) == len(list(registry.collect()))
+
+
 def test_nothing_is_asked_between_scrapes() -> None:
     """Once for each, and once where it is registered at the most."""
     connection = counted(group())
@@ -110,8 +149,18 @@ async def test_scrape_tells_what_a_group_did() -> None:
                 assert found["aiocpg_messages_sent_total"][where] == 1
                 assert found["aiocpg_payload_delivered_bytes_total"][where] == 5
                 assert found["aiocpg_group_state"][*where, "member"] == 1
-            assert "aiocpg_messages_sent_total" not in scraped(registry)
+            left = scraped(registry)
+            assert left["aiocpg_messages_sent_total"][where] == 1
+            assert left["aiocpg_group_state"][*where, "closed"] == 1
+            assert "aiocpg_in_flight_messages" not in left
+            async with connection.join("orders") as group:
+                await group.mcast_confirmed(b"again")
+                again = scraped(registry)
+                assert again["aiocpg_messages_sent_total"][where] == 2
+                assert [state for (*_, state), value in again["aiocpg_group_state"].items() if value] == ["member"]
             collector.discard(connection)
+            assert "aiocpg_group_state" not in scraped(registry)
+            assert scraped(registry)["aiocpg_messages_sent_total"][where] == 2
 
 
 @pytest.mark.anyio

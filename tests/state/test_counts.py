@@ -41,3 +41,14 @@ def test_what_never_comes_is_not_counted() -> None:
     timing.give_up()
     timing.came_back(1, 2.0)
     assert timing.seconds.snapshot().count == 0
+
+
+def test_what_was_found_lost_is_not_counted() -> None:
+    """Others that were found lost do not matter."""
+    timing = Timing()
+    timing.begin(5, 1.0)
+    timing.lose(range(3, 5))
+    assert timing.is_running
+    timing.lose(range(5, 7))
+    timing.came_back(8, 9.0)
+    assert (timing.is_running, timing.seconds.snapshot().count) == (False, 0)

@@ -94,12 +94,12 @@ def test_only_the_newest_message_can_be_withdrawn() -> None:
     sent: SentMessages[str] = SentMessages()
     data = bytearray(b"native")
     first, second = bytes(data), bytes(data)
-    sent.sent(first, "A")
-    sent.withdraw(second)
+    sent.expect(first, "A")
+    assert not sent.withdraw(second)
     assert len(sent) == 1
-    sent.withdraw(first)
+    assert sent.withdraw(first)
     assert (len(sent), sent.bytes) == (0, 0)
-    sent.withdraw(first)
+    assert not sent.withdraw(first)
 
 
 def test_window_counts_payload_and_overhead() -> None:

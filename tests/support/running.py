@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -47,6 +48,26 @@ async def until(condition: Callable[[], object]) -> None:
     with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - that is what this is for
             await anyio.sleep(0.001)
+
+
+@types.coroutine
+def cancelling(call: Coroutine[Any, Any, T], scope: anyio.CancelScope, moment: int) -> Generator[Any, Any, T]:
+    """Make a call, and cancel the scope around it when it waits for the ``moment``-th time, counted from 1."""
+    step: Callable[[Any], Any] = call.send
+    argument: Any = None
+    while True:
+        try:
+            waits_for = step(argument)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        moment -= 1
+        if moment == 0:
+            scope.cancel()
+        try:
+            step, argument = call.send, (yield waits_for)
+        except BaseException as error:  # noqa: BLE001 - it is thrown on
+            step, argument = call.throw, error
 
 
 async def gone(cpg: Connection, group: str) -> None:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
-from aiocpg import Address, Connection, ConnectionStatistics, GroupStatistics, Histogram
+from aiocpg import Address, Connection, ConnectionStatistics, CPGError, GroupStatistics, Histogram
 
 
 class Counted:
     """Stands for a connection: what it has counted is what it was given."""
 
-    def __init__(self, *groups: GroupStatistics, reconnects: int = 0) -> None:
-        self.groups = groups
-        self.reconnects = reconnects
+    def __init__(self, told: ConnectionStatistics, error: CPGError | None) -> None:
+        self.told = told
+        self.error = error
         self.asked = 0
 
     def statistics(self) -> ConnectionStatistics:
         """See :meth:`aiocpg.Connection.statistics`."""
         self.asked += 1
-        return ConnectionStatistics(self.groups, self.reconnects)
+        if self.error is not None:
+            raise self.error
+        return self.told
 
 
-def counted(*groups: GroupStatistics, reconnects: int = 0) -> Connection:
-    """A connection with these groups."""
-    return cast("Connection", Counted(*groups, reconnects=reconnects))
+def counted(
+    *groups: GroupStatistics,
+    reconnects: int = 0,
+    ended: Sequence[GroupStatistics] = (),
+    error: CPGError | None = None,
+) -> Connection:
+    """A connection with these groups, or one that cannot be asked."""
+    return cast("Connection", Counted(ConnectionStatistics(groups, reconnects, tuple(ended)), error))
 
 
 def group(name: bytes = b"orders", nodeid: int = 1, **numbers: Any) -> GroupStatistics:

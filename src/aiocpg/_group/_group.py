@@ -22,8 +22,6 @@ from aiocpg.errors import CPGError
 MAX_NATIVE_SIZE = 2**32 - 1
 """Bytes of a native message: libcpg counts them in 32 bits, and receivers would write past their memory beyond it."""
 
-log = logging.getLogger("aiocpg")
-
 
 class Group:
     """
@@ -273,7 +271,8 @@ class Group:
             except CPGError:
                 if exc is None:
                     raise
-                log.exception("leaving group %r failed behind another error", self.name)
+                text = "! group %r: leaving failed behind another error"
+                self._pump.log(logging.ERROR, text, self.name, with_error=True)
 
     def __repr__(self) -> str:
         return f"<Group {self.name!r} {self.me} {self.state}>"

@@ -82,7 +82,7 @@ class Life:
             member=history.me,
             state=self.state,
             sent=sent.total,
-            sent_bytes=sent.total_payload,
+            sent_bytes=sent.payload,
             delivered=history.position,
             delivered_bytes=history.payload,
             in_flight=len(sent),

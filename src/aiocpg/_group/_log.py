@@ -21,10 +21,10 @@ class GroupLog:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    def __call__(self, level: int, text: str, *arguments: object) -> None:
-        """Write one record."""
+    def __call__(self, level: int, text: str, *arguments: object, with_error: bool = False) -> None:
+        """Write one record, of the line that calls; with the error that is being handled, if that is asked for."""
         if log.isEnabledFor(level):
-            log.log(level, text, *arguments, extra=self._fields())
+            log.log(level, text, *arguments, extra=self._fields(), exc_info=with_error, stacklevel=2)
 
     def _fields(self) -> dict[str, object]:
         history = self._history

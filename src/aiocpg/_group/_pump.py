@@ -37,6 +37,7 @@ class Pump:
 
     Attributes:
         history: The membership so far.
+        log: Writes what is about the group.
         batches: How many messages a drain brings.
         gaps: How often there was a loss to come back from.
         hub: The readers.
@@ -58,7 +59,7 @@ class Pump:
         self.history = History(membership.name, membership.me)
         self.batches = Buckets(BATCHES)
         self.gaps = 0
-        self._log = GroupLog(self.history)
+        self.log = GroupLog(self.history)
         self.hub: Hub[Event] = Hub(max_buffered_bytes, self._in_force, usable, self._reader_is_slow)
         self.sender = Sender(membership, usable, raise_closed)
         self._go_back = go_back
@@ -159,14 +160,14 @@ class Pump:
             self._finish(None, closed, closed)
 
     def _joined(self) -> None:
-        self._log(logging.INFO, "= %r: joined as %s", self.membership.name, self.membership.me)
+        self.log(logging.INFO, "= %r: joined as %s", self.membership.name, self.membership.me)
         if self.is_away:
             self._away = None
             self.sender.attach(self.membership)
         self._turn()
 
     def _go_away(self, error: CPGError, go_back: Callable[[], object]) -> None:
-        self._log(logging.INFO, "! group %r: %s; coming back to it", self.membership.name, error)
+        self.log(logging.INFO, "! group %r: %s; coming back to it", self.membership.name, error)
         # A loss on the way back is no second gap, unless readers had seen us join.
         if self._away is None or self.history.phase is Phase.MEMBER:
             self.gaps += 1
@@ -188,7 +189,7 @@ class Pump:
         name = self.membership.name
         reason = self.history.gone_by or Reason.UNDEFINED
         if self.is_leaving and reason is Reason.LEAVE:
-            self._log(logging.INFO, "= %r: left", name)
+            self.log(logging.INFO, "= %r: left", name)
             # All that was taken before our departure stands before it; what is missing now never comes.
             self._finish(None, GroupClosedError(name), MessageLostError(name))
         else:
@@ -202,7 +203,7 @@ class Pump:
             # in any case. What only this group met (we were put out, a fault of our own) is warned of here.
             ours = not isinstance(error, ConnectionLostError) or error.__cause__ is not None
             level = logging.WARNING if ours else logging.INFO
-            self._log(level, "! group %r: %s", self.membership.name, error)
+            self.log(level, "! group %r: %s", self.membership.name, error)
             self._finish(error, error, fate)
             # What is lost is given back now: nobody may ever close it, and a dead descriptor stays readable.
             self.membership.abandon()
@@ -219,10 +220,10 @@ class Pump:
             if isinstance(view, View):
                 text = "= %r: view %d of %d members, joined: %s, left: %s"
                 numbers = view.number, len(view.members)
-                self._log(logging.INFO, text, view.group, *numbers, _named(view.joined), _named(view.left))
+                self.log(logging.INFO, text, view.group, *numbers, _named(view.joined), _named(view.left))
 
     def _reader_is_slow(self) -> None:
-        self._log(logging.WARNING, "! group %r: a reader is slow, and loses events from here on", self.membership.name)
+        self.log(logging.WARNING, "! group %r: a reader is slow, and loses events from here on", self.membership.name)
 
     def _turn(self) -> None:
         reached, self._turning_point = self._turning_point, anyio.Event()

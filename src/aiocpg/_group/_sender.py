@@ -143,19 +143,14 @@ class Sender:
         sent, membership = self.sent, self._membership
         if self._is_blocked or membership is None:
             return False
-        size = len(data) + OVERHEAD
-        if sent.bytes + size > sent.limit and not (sent.has_room(len(data)) or self._overdraft):
+        if sent.bytes + len(data) + OVERHEAD > sent.limit and not (sent.has_room(len(data)) or self._overdraft):
             return False
         if not membership.mcast(data):
             return False
         self._overdraft = False
         if not self.timing.is_running:
-            self.timing.begin(sent.total, time.monotonic())
-        if confirmation is None:
-            sent.append(data)
-            sent.bytes += size
-        else:
-            sent.sent(data, confirmation)
+            self.timing.begin(sent.next_number, time.monotonic())
+        sent.sent(data, confirmation)
         return True
 
     def _has_time(self) -> bool:
@@ -211,15 +206,21 @@ class Sender:
         while (membership := self._membership) is None or membership.is_sending_native or not self._has_room(len(data)):
             pause = await self._wait(pause, len(data))
         # Its own copy may be back before the call returns, so it is noted first.
-        self._taken(data, confirmation)
+        self._overdraft = False
+        self._begin_timing()
+        self.sent.expect(data, confirmation)
+        is_taken = True
         try:
             await membership.mcast_native(data)
         except CPGError:
-            self.sent.withdraw(data)
+            is_taken = not self.sent.withdraw(data)
             self.timing.give_up()  # or the next message would be timed from here
             if self._ended is not None:  # it knows better why
                 raise self._ended.fresh() from None
             raise
+        finally:
+            if is_taken:  # or perhaps: cancelled, it may still go out
+                self.sent.count(data)
 
     def delivered(self, own: Sequence[Message]) -> None:
         """Own messages came back."""
@@ -233,7 +234,9 @@ class Sender:
         self.wake()
 
     def _came_back(self, message: Message) -> None:
+        before = self.sent.returned
         confirmation, lost = self.sent.came_back(message.data)
+        self.timing.lose(range(before, self.sent.returned - 1))
         if confirmation is not None:
             confirmation.settle(Receipt(message.position, message.view))
         for missing in lost:
@@ -304,9 +307,12 @@ class Sender:
 
     def _taken(self, data: bytes, confirmation: Confirmation | None) -> None:
         self._overdraft = False
-        if not self.timing.is_running:
-            self.timing.begin(self.sent.total, time.monotonic())
+        self._begin_timing()
         self.sent.sent(data, confirmation)
+
+    def _begin_timing(self) -> None:
+        if not self.timing.is_running:
+            self.timing.begin(self.sent.next_number, time.monotonic())
 
     def _try_many(self, messages: Sequence[bytes], start: int) -> int:
         if not self._has_room(len(messages[start])) or self._membership is None:
@@ -316,8 +322,7 @@ class Sender:
         taken = self._membership.mcast_many(batch)
         if taken:
             self._overdraft = False
-            if not self.timing.is_running:
-                self.timing.begin(self.sent.total, time.monotonic())
+            self._begin_timing()
         self.sent.sent_many(batch[:taken])
         return taken
 

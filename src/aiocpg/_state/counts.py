@@ -58,10 +58,15 @@ class Timing:
         self._began = now
 
     def came_back(self, returned: int, now: float) -> None:
-        """So many have come back by now, or are lost."""
+        """So many have come back by now; those that were lost among them, see :meth:`lose`."""
         if self.is_running and returned > self._number:
             self.is_running = False
             self.seconds.add(now - self._began)
+
+    def lose(self, numbers: range) -> None:
+        """These were found lost. When that is found is nobody's time."""
+        if self._number in numbers:
+            self.is_running = False
 
     def give_up(self) -> None:
         """The one that is timed never comes."""

@@ -41,37 +41,32 @@ class SentMessages(Generic[C]):
     Attributes:
         bytes: On their way, with the overhead.
         returned: Counts the messages that came back or were found lost.
-        returned_bytes: What these took, with the overhead.
         lost: Counts those that were found lost, or given up.
+        total: Counts the messages that were taken, from the first on.
+        payload: Bytes of these. Other threads read both at any moment, so each is a number by itself that only grows:
+            what is worked out of several is wrong between two of their changes.
         limit: There is room for what makes no more bytes on their way than this: for who has no time to ask
             :meth:`has_room`, which knows more.
-        append: ``append(data)`` is :meth:`sent` in C, for a message that carries nothing, but for ``bytes``: who calls
-            it adds to them himself.
     """
 
     def __init__(self) -> None:
         self._sent: deque[bytes] = deque()
-        self.append = self._sent.append
         # By the number of the message, the first one ever being 0; in their order. Most messages carry nothing.
         self._confirmations: dict[int, C] = {}
         self.bytes = 0
         self.returned = 0
-        self.returned_bytes = 0
         self.lost = 0
+        self.total = 0
+        self.payload = 0
         self.limit = WINDOW
 
     def __len__(self) -> int:
         return len(self._sent)
 
     @property
-    def total(self) -> int:
-        """Messages that were ever taken."""
+    def next_number(self) -> int:
+        """The number of the next message, the first one ever being 0."""
         return self.returned + len(self._sent)
-
-    @property
-    def total_payload(self) -> int:
-        """Bytes of payload of these."""
-        return self.returned_bytes + self.bytes - OVERHEAD * self.total
 
     def has_room(self, size: int) -> bool:
         """Whether a message of so many bytes fits the window; a larger one fits when it is alone."""
@@ -94,16 +89,34 @@ class SentMessages(Generic[C]):
         return bisect_right(list(accumulate(costs)), room) or int(not self._sent)
 
     def sent(self, data: bytes, confirmation: C | None = None) -> None:
-        """The engine has taken a message."""
+        """The engine has taken a message: :meth:`expect` and :meth:`count`, which this spells out for each message."""
         if confirmation is not None:
             self._confirmations[self.returned + len(self._sent)] = confirmation
         self._sent.append(data)
+        size = len(data)
+        self.bytes += size + OVERHEAD
+        self.total += 1
+        self.payload += size
+
+    def expect(self, data: bytes, confirmation: C | None = None) -> None:
+        """The engine is given a message, which may be back before it has answered; :meth:`count` it then."""
+        if confirmation is not None:
+            self._confirmations[self.next_number] = confirmation
+        self._sent.append(data)
         self.bytes += len(data) + OVERHEAD
+
+    def count(self, data: bytes) -> None:
+        """It has taken it."""
+        self.total += 1
+        self.payload += len(data)
 
     def sent_many(self, messages: Sequence[bytes]) -> None:
         """The engine has taken these, in order."""
+        size = _cost(messages)
         self._sent.extend(messages)
-        self.bytes += _cost(messages)
+        self.bytes += size
+        self.total += len(messages)
+        self.payload += size - OVERHEAD * len(messages)
 
     def came_back_in_order(self, messages: Sequence[bytes]) -> int:
         """
@@ -116,9 +129,7 @@ class SentMessages(Generic[C]):
         same = list(map(eq, sent, expected))
         count = same.index(False) if False in same else len(same)
         deque(starmap(sent.popleft, repeat((), count)), maxlen=0)  # a loop in C; this is done for each message
-        size = _cost(messages[:count])
-        self.bytes -= size
-        self.returned_bytes += size
+        self.bytes -= _cost(messages[:count])
         self.returned += count
         return count
 
@@ -138,12 +149,14 @@ class SentMessages(Generic[C]):
         lost = [self._pop() for _ in range(place)]
         return self._pop(), [confirmation for confirmation in lost if confirmation is not None]
 
-    def withdraw(self, data: bytes) -> None:
-        """The newest message was not sent after all."""
-        if self._sent and self._sent[-1] is data:
-            self._sent.pop()
-            self._confirmations.pop(self.returned + len(self._sent), None)
-            self.bytes -= len(data) + OVERHEAD
+    def withdraw(self, data: bytes) -> bool:
+        """The newest message, which was not counted, was not sent after all. Returns whether it was still there."""
+        if not self._sent or self._sent[-1] is not data:
+            return False
+        self._sent.pop()
+        self._confirmations.pop(self.next_number, None)
+        self.bytes -= len(data) + OVERHEAD
+        return True
 
     def settle(self) -> list[C]:
         """Nothing more will come back: the confirmations of all that is missing."""
@@ -153,9 +166,7 @@ class SentMessages(Generic[C]):
 
     def _pop(self) -> C | None:
         confirmation = self._confirmations.pop(self.returned, None)
-        size = len(self._sent.popleft()) + OVERHEAD
-        self.bytes -= size
-        self.returned_bytes += size
+        self.bytes -= len(self._sent.popleft()) + OVERHEAD
         self.returned += 1
         return confirmation
 

@@ -190,7 +190,7 @@ class Evs:
         count in the window, nor in the budget of a reader.
 
         Args:
-            context: At most 1000 bytes.
+            context: At most 1000 bytes; where it is empty, the message carries nothing beside the payload.
             groups: As for :meth:`mcast_groups`, and so are the others.
             buffers: The same.
             guarantee: The same.
@@ -203,7 +203,8 @@ class Evs:
             raise ValueError(f"the context of a trace has at most {MAX_TRACE} bytes, not {len(context)}")
         self._check()
         data = joined(buffers, MAX_MESSAGE_SIZE)
-        return await self._send(guarantee, keys_of(as_groups(groups)), data, encode_trace(context))
+        meta = encode_trace(context) if context else b""
+        return await self._send(guarantee, keys_of(as_groups(groups)), data, meta)
 
     # -- Reading
 

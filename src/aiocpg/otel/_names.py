@@ -1,4 +1,4 @@
-"""The words of the semantic conventions for messaging."""
+"""The words of OpenTelemetry's semantic conventions for messaging, of the version that ``SCHEMA`` names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from aiocpg.evs import EvsGroup
 
 SCOPE = "aiocpg"
+SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
+
 SYSTEM = "messaging.system"
 OPERATION_NAME = "messaging.operation.name"
 OPERATION_TYPE = "messaging.operation.type"
 DESTINATION = "messaging.destination.name"
 BODY_SIZE = "messaging.message.body.size"
 CLIENT = "messaging.client.id"
+ERROR_TYPE = "error.type"
 
 NODE = "aiocpg.node"
 STATE = "aiocpg.group.state"

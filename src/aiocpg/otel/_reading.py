@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextvars import Token
 from types import TracebackType
 
-from opentelemetry import context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
+from opentelemetry.trace import SpanKind, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
+from aiocpg import UsageError
 from aiocpg.evs import Delivery, Evs, EvsEvent
 from aiocpg.otel import _names
 from aiocpg.otel._context import links
+from aiocpg.otel._spans import Processed, doing_no_harm, leave_what_is_over, tracer
 
 
 def traced(handle: Evs, *, tracer_provider: TracerProvider | None = None) -> Traced:
@@ -39,32 +39,52 @@ class Traced:
     """
     The events of a handle, from :func:`traced`.
 
-    To be used as a block: who leaves it ends the span of the last message, which has the error that has left the block,
-    if one has. One task reads. Cancelling a read loses nothing, and the handle stays open.
+    It is read inside of its block, and nowhere else: who leaves that ends the span of the last message, which has the
+    error that has left the block, if one has; being cancelled is none. One task reads. Cancelling a read loses nothing,
+    and the handle stays open. Where a span cannot be made, by a fault of its maker, the log says so, and the message
+    comes without.
+
+    An asynchronous generator with this block in it is to be closed by who leaves it early (``contextlib.aclosing``), as
+    with every block: until it is, the last message's span goes on.
     """
 
     def __init__(self, handle: Evs, tracer_provider: TracerProvider | None) -> None:
         self._handle = handle
         self._events = handle.events()
-        self._tracer = get_tracer(_names.SCOPE, tracer_provider=tracer_provider)
-        self._open: tuple[Span, Token[context.Context]] | None = None
+        self._tracer = tracer(tracer_provider)
+        self._is_entered = False
+        self._processed: Processed | None = None
 
     def __aiter__(self) -> Traced:
         return self
 
     async def __anext__(self) -> EvsEvent:
+        """
+        The next event, as :class:`aiocpg.Stream` hands it out; the span of the message before ends.
+
+        Raises:
+            UsageError: This is not inside of the block.
+            CPGError: As there, and ``StopAsyncIteration``.
+        """
+        if not self._is_entered:
+            raise UsageError(
+                "what traced() gives is read in its block: async with aiocpg.otel.traced(handle) as events"
+            )
         self._end_span(None)
         event = await anext(self._events)
         if isinstance(event, Delivery):
-            self._begin_span(event)
+            with doing_no_harm():
+                self._begin_span(event)
         return event
 
     async def __aenter__(self) -> Traced:
+        self._is_entered = True
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._is_entered = False
         self._end_span(exc)
 
     def _begin_span(self, message: Delivery) -> None:
@@ -84,14 +104,10 @@ class Traced:
         span = self._tracer.start_span(
             f"process {to}", kind=SpanKind.CONSUMER, links=links(message.trace), attributes=attributes
         )
-        self._open = span, context.attach(set_span_in_context(span))
+        self._processed = Processed(span)
 
     def _end_span(self, error: BaseException | None) -> None:
-        if self._open is None:
-            return
-        (span, token), self._open = self._open, None
-        if error is not None:
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
-        context.detach(token)
-        span.end()
+        ended, self._processed = self._processed, None
+        if ended is not None:
+            ended.end(error)
+        leave_what_is_over()

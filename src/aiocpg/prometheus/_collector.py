@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import prometheus_client.registry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from aiocpg import GroupStatistics, Histogram
-from aiocpg._exported import BYTES, COUNTERS, GAUGES, HISTOGRAMS, SECONDS, STATES, Series, Watched, cumulated, shown
+from aiocpg import Histogram
+from aiocpg._exported import BYTES, COUNTERS, GAUGES, HISTOGRAMS, SECONDS, STATES, Exported, Series, Watched, cumulated
 
 _LABELS = ("group", "node")
 _SUFFIXES = {BYTES: "_bytes", SECONDS: "_seconds"}
@@ -20,8 +20,9 @@ class Collector(Watched, prometheus_client.registry.Collector):
 
     Between two scrapes it does nothing; a scrape reads one snapshot (:meth:`aiocpg.Connection.statistics`) of each
     connection, in whatever thread it comes. Series have the labels ``group``, in which bytes that are no UTF-8 are
-    written ``\\xff``, and ``node``, the member's node id. A group that was left has no series any more, and one that is
-    joined again counts from 0. Register one collector in a registry, and give it all connections.
+    written ``\\xff`` and a backslash as two, and ``node``, the member's node id. Memberships with the same labels, one
+    after the other or in several connections, are added up, so that counters only grow. A group that has ended keeps
+    them, and its state; gauges are of what is open. Register one collector in a registry, and give it all connections.
 
     Args:
         connections: More may be added later.
@@ -36,10 +37,11 @@ class Collector(Watched, prometheus_client.registry.Collector):
     def collect(self) -> Iterator[Metric]:
         """What a registry calls at a scrape."""
         groups, reconnects = self._snapshot()
+        is_open = [group for group in groups if group.is_open]
         for series in COUNTERS:
             yield _filled(CounterMetricFamily(_name(series), series.text, labels=_LABELS), series, groups)
         for series in GAUGES:
-            yield _filled(GaugeMetricFamily(_name(series), series.text, labels=_LABELS), series, groups)
+            yield _filled(GaugeMetricFamily(_name(series), series.text, labels=_LABELS), series, is_open)
         for series in HISTOGRAMS:
             yield _histogram(series, groups)
         yield _states(groups)
@@ -52,29 +54,28 @@ class Collector(Watched, prometheus_client.registry.Collector):
             yield metric
 
 
-def _filled(
-    metric: CounterMetricFamily | GaugeMetricFamily, series: Series, groups: Sequence[GroupStatistics]
-) -> Metric:
+def _filled(metric: CounterMetricFamily | GaugeMetricFamily, series: Series, groups: Sequence[Exported]) -> Metric:
     for group in groups:
-        metric.add_metric(_labels(group), series.of(group))
+        metric.add_metric(_labels(group), series.of(group.counted))
     return metric
 
 
-def _histogram(series: Series, groups: Sequence[GroupStatistics]) -> Metric:
+def _histogram(series: Series, groups: Sequence[Exported]) -> Metric:
     metric = HistogramMetricFamily(_name(series), series.text, labels=_LABELS)
     for group in groups:
-        histogram: Histogram = getattr(group, series.field)
+        histogram: Histogram = getattr(group.counted, series.field)
         bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
         buckets = list(zip(bounds, cumulated(histogram.counts), strict=True))
         metric.add_metric(_labels(group), buckets, histogram.total)
     return metric
 
 
-def _states(groups: Sequence[GroupStatistics]) -> Metric:
-    metric = GaugeMetricFamily("aiocpg_group_state", "1 for the state that a group is in", labels=(*_LABELS, "state"))
+def _states(groups: Sequence[Exported]) -> Metric:
+    text = "Memberships in this state: 1 for that of the group, where there is one"
+    metric = GaugeMetricFamily("aiocpg_group_state", text, labels=(*_LABELS, "state"))
     for group in groups:
-        for state in STATES:
-            metric.add_metric([*_labels(group), state], float(group.state == state))
+        for state in STATES if group.states else ():
+            metric.add_metric([*_labels(group), state], group.states.count(state))
     return metric
 
 
@@ -82,5 +83,5 @@ def _name(series: Series) -> str:
     return "aiocpg_" + series.name.replace(".", "_").removesuffix("_size") + _SUFFIXES.get(series.unit, "")
 
 
-def _labels(group: GroupStatistics) -> list[str]:
-    return [shown(group.group), str(group.member.nodeid)]
+def _labels(group: Exported) -> list[str]:
+    return [group.group, str(group.node)]
