@@ -91,12 +91,13 @@ async def check(handle: evs.Evs, checker: Checker) -> None:
 
 
 async def send(handle: evs.Evs, seconds: float) -> list[evs.Ticket]:
-    """Send for so long, as fast as it goes."""
+    """Send for so long, as fast as it goes, and each guarantee at least once."""
     end = time.monotonic() + seconds
     sent: Counter[bool] = Counter()
     tickets: list[evs.Ticket] = []
-    while time.monotonic() < end:
-        guarantee = random.choice(list(Guarantee))
+    missing = list(Guarantee)
+    while missing or time.monotonic() < end:
+        guarantee = missing.pop() if missing else random.choice(list(Guarantee))
         kind = guarantee == Guarantee.UNORDERED
         sent[kind] += 1
         tickets.append(await handle.mcast_joined(message(sent[kind], guarantee), guarantee=guarantee))

@@ -52,6 +52,13 @@ async def greeted(client: Client, after: str | None = None) -> tuple[ClientWebSo
     return ws, await read(ws)
 
 
+async def daemon_in_greeting(client: Client) -> Any:
+    """Connect a browser for a moment; return what it is told of the daemon."""
+    ws, hello = await greeted(client)
+    await ws.close()
+    return hello["daemon"]
+
+
 async def until_all_is_told(client: Client, fanout: Fanout[Any], text: str) -> None:
     """Send a message and wait until the fan-out has it, by a browser that looks on."""
     ws, _ = await greeted(client)
@@ -335,7 +342,10 @@ async def test_daemon_that_stands_still_is_told(fresh_node: ClusterNode, monkeyp
         ws, _ = await greeted(client)
         await in_thread(fresh_node.stop)
         await read_until(ws, lambda told: told["type"] == "stalled")
-        assert (await greeted(client))[1]["daemon"] == "stalled"
+        # A machine that stood still may have made the daemon silent before, too, and for a moment only.
+        with anyio.fail_after(PATIENCE):
+            while await daemon_in_greeting(client) != "stalled":  # noqa: ASYNC110 - it is not told again
+                await anyio.sleep(0.02)
         await in_thread(fresh_node.cont)
         await read_until(ws, lambda told: told["type"] == "resumed")
 
