@@ -114,7 +114,9 @@ class Pump:
             self.batches.add(self.history.position - position)
         if own:
             self.sender.delivered(own)  # first, so that who reads in the same turn finds the room
-        if events:
+        if len(events) == 1:
+            self.hub.publish_one(events[0])
+        elif events:
             self.hub.publish(events)
         if self.history.view is not view:
             self._log_views(events)

@@ -224,14 +224,20 @@ class Sender:
 
     def delivered(self, own: Sequence[Message]) -> None:
         """Own messages came back."""
+        if len(own) != 1 or not self.sent.came_back_alone(own[0].data):
+            self._delivered_many(own)
+        if self.timing.is_running:
+            self.timing.came_back(self.sent.returned, time.monotonic())
+        if self._changed is not None:
+            self._changed.set()
+
+    def _delivered_many(self, own: Sequence[Message]) -> None:
         payloads = list(map(_data, own))
         done = self.sent.came_back_in_order(payloads)
         while done < len(own):
             self._came_back(own[done])
             done += 1
             done += self.sent.came_back_in_order(payloads[done:])
-        self.timing.came_back(self.sent.returned, time.monotonic())
-        self.wake()
 
     def _came_back(self, message: Message) -> None:
         before = self.sent.returned
@@ -334,6 +340,7 @@ class Sender:
             return await self._wait_blocked(self._changed, pause, size)
         finally:
             self._is_blocked = False
+            self._changed = None
 
     async def _wait_blocked(self, changed: anyio.Event, pause: float, size: int) -> float:
         if self._membership is None:

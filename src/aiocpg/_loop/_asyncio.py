@@ -76,13 +76,15 @@ class _AsyncioTask(Task):
 
 class _AsyncioSignal:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._future = loop.create_future()
+        self._new_future = loop.create_future
+        self._future: asyncio.Future[None] | None = None
 
     def set(self) -> None:
-        if not self._future.done():  # it is, where the wait was cancelled
+        if self._future is not None and not self._future.done():  # it is, where the wait was cancelled
             self._future.set_result(None)
 
     def wait(self) -> Awaitable[None]:
+        self._future = self._new_future()
         return self._future
 
 

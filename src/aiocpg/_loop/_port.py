@@ -39,13 +39,13 @@ class Task(ABC):
 
 
 class Signal(Protocol):
-    """Something that one task waits for, once. An ``anyio.Event`` that costs a fifth of it."""
+    """Something that one task waits for, again and again. An ``anyio.Event`` that costs a fifth of it."""
 
     def set(self) -> object:
-        """It has come about. Repeating does nothing."""
+        """Wake who waits now, if anybody does. Repeating does nothing."""
 
     def wait(self) -> Awaitable[object]:
-        """Wait for it."""
+        """Wait until :meth:`set` is called after this; for one task at a time."""
 
 
 class LoopPort(ABC):

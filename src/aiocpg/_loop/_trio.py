@@ -81,6 +81,19 @@ class _TrioWatch(Watch):
                 trio.lowlevel.notify_closing(self._fd)
 
 
+class _TrioSignal:
+    def __init__(self) -> None:
+        self._event: trio.Event | None = None
+
+    def set(self) -> None:
+        if self._event is not None:
+            self._event.set()
+
+    def wait(self) -> Awaitable[None]:
+        self._event = trio.Event()
+        return self._event.wait()
+
+
 class TrioPort(LoopPort):
     """trio."""
 
@@ -119,7 +132,7 @@ class TrioPort(LoopPort):
         self._token.run_sync_soon(callback)
 
     def signal(self) -> Signal:
-        return trio.Event()
+        return _TrioSignal()
 
     def time(self) -> float:
         return trio.current_time()

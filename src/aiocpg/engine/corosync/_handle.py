@@ -86,7 +86,7 @@ class LoopHandle:
         """Dispatch up to the budget, without blocking. A loss it meets is told to the owner in a later turn."""
         if self.lost is not None or self._closed:
             return ()
-        status, records = binding.drain(self._raw.handle, _arenas.arena, MAX_EVENTS_PER_DRAIN, MAX_BYTES_PER_DRAIN)
+        status, records = _arenas.arena.drain(self._raw.handle, MAX_EVENTS_PER_DRAIN, MAX_BYTES_PER_DRAIN)
         if status not in (Status.OK, Status.TRY_AGAIN):
             self.lose(lost_by(status))
         return records

@@ -82,15 +82,18 @@ class CorosyncMembership:
         # No methods of its own around these: a call costs as much as a tenth of a message.
         self.mcast: Callable[[bytes], bool] = handle.mcast
         self.mcast_many: Callable[[Sequence[bytes]], int] = handle.mcast_many
+        self.drain: Callable[[], Sequence[Record]] = self._drain_until_seen
         self._seen = False
         self._is_closing = False
 
     def listen(self, listener: Listener) -> None:
         self._handle.listen(listener)
 
-    def drain(self) -> Sequence[Record]:
+    def _drain_until_seen(self) -> Sequence[Record]:
         records = self._handle.drain()
-        self._seen = self._seen or _brings(records, self.me)
+        if _brings(records, self.me):
+            self._seen = True
+            self.drain = self._handle.drain
         return records
 
     @property
