@@ -82,16 +82,23 @@ class _TrioWatch(Watch):
 
 
 class _TrioSignal:
+    """What ``trio.Event`` does for one task, again and again, and with half of its calls."""
+
     def __init__(self) -> None:
-        self._event: trio.Event | None = None
+        self._waiter: trio.lowlevel.Task | None = None
 
     def set(self) -> None:
-        if self._event is not None:
-            self._event.set()
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            trio.lowlevel.reschedule(waiter)
 
-    def wait(self) -> Awaitable[None]:
-        self._event = trio.Event()
-        return self._event.wait()
+    async def wait(self) -> None:
+        self._waiter = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self._waiter = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class TrioPort(LoopPort):
@@ -99,11 +106,13 @@ class TrioPort(LoopPort):
 
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self._token = token
-        self._in_trio_run = trio.lowlevel.in_trio_run
         self._current_token = trio.lowlevel.current_trio_token
 
     def is_here(self) -> bool:
-        return self._in_trio_run() and self._current_token() is self._token
+        try:
+            return self._current_token() is self._token
+        except RuntimeError:  # no trio runs in this thread
+            return False
 
     @property
     def is_running(self) -> Callable[[], object]:
