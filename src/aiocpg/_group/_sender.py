@@ -148,9 +148,9 @@ class Sender:
         if not membership.mcast(data):
             return False
         self._overdraft = False
+        number = sent.sent(data, confirmation)
         if not self.timing.is_running:
-            self.timing.begin(sent.next_number, time.monotonic())
-        sent.sent(data, confirmation)
+            self.timing.begin(number, time.monotonic())
         return True
 
     def _has_time(self) -> bool:

@@ -88,15 +88,21 @@ class SentMessages(Generic[C]):
         costs = [len(data) + OVERHEAD for data in wanted]
         return bisect_right(list(accumulate(costs)), room) or int(not self._sent)
 
-    def sent(self, data: bytes, confirmation: C | None = None) -> None:
-        """The engine has taken a message: :meth:`expect` and :meth:`count`, which this spells out for each message."""
+    def sent(self, data: bytes, confirmation: C | None = None) -> int:
+        """
+        The engine has taken a message; returns its number, the first one ever being 0.
+
+        :meth:`expect` and :meth:`count`, which this spells out, for it is done for each message.
+        """
+        number = self.returned + len(self._sent)
         if confirmation is not None:
-            self._confirmations[self.returned + len(self._sent)] = confirmation
+            self._confirmations[number] = confirmation
         self._sent.append(data)
         size = len(data)
         self.bytes += size + OVERHEAD
         self.total += 1
         self.payload += size
+        return number
 
     def expect(self, data: bytes, confirmation: C | None = None) -> None:
         """The engine is given a message, which may be back before it has answered; :meth:`count` it then."""
