@@ -202,9 +202,11 @@ class Evs:
         if len(context) > MAX_TRACE:
             raise ValueError(f"the context of a trace has at most {MAX_TRACE} bytes, not {len(context)}")
         self._check()
+        keys = keys_of(as_groups(groups))
         data = joined(buffers, MAX_MESSAGE_SIZE)
-        meta = encode_trace(context) if context else b""
-        return await self._send(guarantee, keys_of(as_groups(groups)), data, meta)
+        if not context:
+            return self._send_now(guarantee, keys, data) or await self._send(guarantee, keys, data)
+        return await self._send(guarantee, keys, data, encode_trace(context))
 
     # -- Reading
 
