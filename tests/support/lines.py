@@ -17,9 +17,7 @@ def at_each_line(look: Callable[[], object]) -> Iterator[None]:
         if "/aiocpg/" not in frame.f_code.co_filename:
             return None
         if what == "line":
-            sys.settrace(None)
-            look()
-            sys.settrace(trace)
+            look()  # what it calls is not traced: it is called from here
         return trace
 
     before = sys.gettrace()
