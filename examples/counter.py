@@ -7,7 +7,9 @@ A counter that every member holds and any member may raise: ``python examples/co
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing, suppress
@@ -17,6 +19,15 @@ import aiocpg
 
 Letter = tuple[str | int | bool, ...]
 """What replicas send each other: a kind, then what belongs to it."""
+
+MOST = 2**63
+"""What is added at once is less than this, either way: JSON reads and writes no numbers of thousands of digits."""
+MOST_IN_STATE = 10**1000
+"""The same for a sum of such numbers."""
+MAX_TOKEN = 40
+"""Characters of a token. It comes back in answers, which have to fit into a message."""
+
+log = logging.getLogger("counter")
 
 RETRY_SECONDS = 1.0
 PATIENCE = 3
@@ -57,6 +68,16 @@ class Replica:
         self._anybody_in_sync = self._am_best = False
         self._held: list[tuple[str, int]] | None = None  # what came after our second question, once it stands
         self._tries = 0
+
+    @staticmethod
+    def is_change(change: object) -> bool:
+        """Whether this may be added."""
+        return type(change) is int and abs(change) < MOST
+
+    @staticmethod
+    def is_value(value: object) -> bool:
+        """Whether this may be what changes have come to."""
+        return type(value) is int and abs(value) < MOST_IN_STATE
 
     def add(self, number: int) -> list[Letter]:
         """Raise the counter; out of sync, later."""
@@ -180,8 +201,43 @@ def react(replica: Replica, event: aiocpg.Event) -> list[Letter]:
         case aiocpg.View(members=members, joined=joined):
             return replica.view(members, aiocpg.Reason.NODEUP in joined.values())
         case aiocpg.Message(sender=sender, data=data):
-            return replica.letter(sender, *json.loads(data))
+            return receive(replica, sender, data)
     return []
+
+
+def receive(replica: Replica, sender: aiocpg.Address, data: bytes) -> list[Letter]:
+    """
+    Hand a letter to the replica, and pass over what is none: any program may be in the group, and send what it likes.
+
+    What is a letter follows from its bytes alone. So all copies pass over the same, and stay equal.
+    """
+    try:
+        letter = json.loads(data)
+    except (ValueError, RecursionError):  # no UTF-8, no JSON, a number of thousands of digits, nested without end
+        letter = None
+    if is_letter(replica, letter):
+        return replica.letter(sender, *letter)
+    warn_of(sender)
+    return []
+
+
+def is_letter(replica: Replica, letter: object) -> bool:
+    """Whether a replica could have sent this."""
+    match letter:
+        case ["add", str(history), change]:
+            return len(history) <= MAX_TOKEN and replica.is_change(change)
+        case ["ask" | "claim", str(token)]:
+            return len(token) <= MAX_TOKEN
+        case ["state", str(token), bool(), str(history), count, value]:
+            is_count = type(count) is int and 0 <= count < MOST
+            return len(token) <= MAX_TOKEN and len(history) <= MAX_TOKEN and is_count and replica.is_value(value)
+    return False
+
+
+@functools.lru_cache(maxsize=128)  # once for each sender, as long as not too many others have come between
+def warn_of(sender: aiocpg.Address) -> None:
+    """Log that somebody else is in the group."""
+    log.warning("%s has sent what is no letter of ours; that is passed over", sender)
 
 
 def post(outbox: asyncio.Queue[Letter], letters: list[Letter]) -> None:
@@ -208,7 +264,11 @@ async def retry(replica: Replica, outbox: asyncio.Queue[Letter]) -> None:
 async def add_lines(replica: Replica, outbox: asyncio.Queue[Letter]) -> None:
     """Add the numbers on standard input."""
     async for line in stdin_lines():
-        post(outbox, replica.add(int(line)))
+        number = int(line)
+        if replica.is_change(number):
+            post(outbox, replica.add(number))
+        else:
+            print(f"{MOST} or more cannot be added at once", flush=True)
 
 
 async def stdin_lines() -> AsyncIterator[str]:

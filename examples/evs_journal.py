@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
+import logging
 import sys
 from contextlib import closing, suppress
 from uuid import uuid4
@@ -20,17 +22,21 @@ from aiocpg import Guarantee, evs
 
 GROUP = "journal"
 
+log = logging.getLogger("evs_journal")
+
 
 async def keep(handle: evs.Evs) -> None:
     """Keep the journal: print it, each entry once."""
     seen: set[str] = set()
     async for event in handle:
         match event:
-            case evs.Delivery(data=data):
-                entry = json.loads(data)
-                if entry["id"] not in seen:  # whoever is told "unknown" may send the same again
-                    seen.add(entry["id"])
-                    print("entry", entry["text"], flush=True)
+            case evs.Delivery(sender=sender, data=data):
+                id_, text = opened(data)
+                if not id_:
+                    warn_of(sender)
+                elif id_ not in seen:  # whoever is told "unknown" may send the same again
+                    seen.add(id_)
+                    print("entry", text, flush=True)
             case evs.RegularConfiguration(members=members):
                 print("members:", *members, flush=True)
             case evs.Stalled(laggards=laggards):
@@ -39,6 +45,22 @@ async def keep(handle: evs.Evs) -> None:
                 print("going on", flush=True)
             case evs.Evicted() | evs.Resync():
                 print("entries were missed here", flush=True)
+
+
+def opened(data: bytes) -> tuple[str, str]:
+    """Id and text of an entry; empty where it is none: any program may be in the group, and send what it likes."""
+    with suppress(ValueError, RecursionError):  # no UTF-8, no JSON, nested without end
+        match json.loads(data):
+            case {"id": str(id_), "text": str(text)}:
+                text.encode()  # raises ValueError where JSON has halves of characters, which cannot be printed
+                return id_, text
+    return "", ""
+
+
+@functools.lru_cache(maxsize=128)  # once for each sender, as long as not too many others have come between
+def warn_of(sender: aiocpg.Address) -> None:
+    """Log that somebody else is in the group."""
+    log.warning("%s has sent what is no entry of ours; that is passed over", sender)
 
 
 class Writer:

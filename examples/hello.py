@@ -15,7 +15,7 @@ async def main() -> None:
                 case aiocpg.View(members=members, left=left):
                     print("members:", *members, "gone:", *left, flush=True)
                 case aiocpg.Message(sender=who, data=data):
-                    print(who, "says", data.decode(), flush=True)
+                    print(who, "says", data.decode(errors="replace"), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,20 @@ leader; who must not have two needs a quorum.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from uuid import uuid4
 
 import aiocpg
+
+MAX_JOB, MAX_TOKEN = 2**16, 40
+"""Bytes. What has come is told to others again, and has to fit into a message then, too."""
+
+log = logging.getLogger("leader")
 
 
 class Member:
@@ -33,8 +40,11 @@ class Member:
             match event:
                 case aiocpg.View():
                     await self.change(event)
-                case aiocpg.Message(data=data):
-                    await self.hear(*json.loads(data))
+                case aiocpg.Message(sender=sender, data=data):
+                    if (said := opened(data)) is not None:
+                        await self.hear(*said)
+                    else:
+                        warn_of(sender)
 
     async def change(self, view: aiocpg.View) -> None:
         """Tell newcomers what is open; take over what a leader left behind."""
@@ -73,6 +83,23 @@ class Member:
     async def say(self, kind: str, token: str, job: str) -> None:
         """Send one message."""
         await self.group.mcast(json.dumps([kind, token, job]).encode())
+
+
+def opened(data: bytes) -> tuple[str, str, str] | None:
+    """What a member has said; None where it was none of us: any program may be in the group, and send what it likes."""
+    with suppress(ValueError, RecursionError):  # no UTF-8, no JSON, nested without end
+        match json.loads(data):
+            case ["job" | "done" as kind, str(token), str(job)]:
+                # encode() raises ValueError where JSON has halves of characters.
+                if len(token.encode()) <= MAX_TOKEN and len(job.encode()) <= MAX_JOB:
+                    return kind, token, job
+    return None
+
+
+@functools.lru_cache(maxsize=128)  # once for each sender, as long as not too many others have come between
+def warn_of(sender: aiocpg.Address) -> None:
+    """Log that somebody else is in the group."""
+    log.warning("%s has sent what is no job of ours; that is passed over", sender)
 
 
 async def main() -> None:

@@ -49,7 +49,8 @@ def report(event: aiocpg.Event) -> None:
     """Write an event for whoever watches."""
     match event:
         case aiocpg.Message(sender=sender, data=data, position=position):
-            print(json.dumps({"message": data.decode(), "sender": str(sender), "position": position}), flush=True)
+            text = data.decode(errors="replace")  # any program may be in the group, and send what it likes
+            print(json.dumps({"message": text, "sender": str(sender), "position": position}), flush=True)
         case aiocpg.View(members=members, joined=joined, left=left):
             came, went = reasons(joined), reasons(left)
             print(json.dumps({"members": [*map(str, members)], "joined": came, "left": went}), flush=True)

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
-from counter import Letter, Replica, post, retry, send
+from counter import Letter, Replica, post, receive, retry
 
 import aiocpg
 from aiocpg.aiohttp import group_context, group_key, liveness, readiness, websocket_fanout
@@ -27,6 +28,10 @@ from aiocpg.aiohttp import group_context, group_key, liveness, readiness, websoc
 GROUP = group_key("orders")
 SECONDS = 10
 """What a request may wait until its order is in the list."""
+MAX_KEY, MAX_TEXT = 200, 10_000
+"""Characters."""
+
+log = logging.getLogger("orders")
 
 
 class Orders(Replica):
@@ -35,6 +40,19 @@ class Orders(Replica):
     def __init__(self, me: aiocpg.Address) -> None:
         super().__init__(me)
         self.value: dict[str, str] = {}
+
+    @staticmethod
+    def is_change(change: object) -> bool:
+        """Whether this is the key and the text of an order."""
+        match change:
+            case [str(key), str(text)]:
+                return len(key) <= MAX_KEY and len(text) <= MAX_TEXT
+        return False
+
+    @staticmethod
+    def is_value(value: object) -> bool:
+        """Whether this may be a list of orders."""
+        return isinstance(value, dict) and all(map(Orders.is_change, map(list, value.items())))
 
     def _count(self, change: list[str]) -> None:
         key, text = change
@@ -80,7 +98,7 @@ class Desk:
                     fetched = True
                     post(self.outbox, self.orders.view(members, is_new))
                 case aiocpg.Message(sender=sender, data=data):
-                    post(self.outbox, self.orders.letter(sender, *json.loads(data)))
+                    post(self.outbox, receive(self.orders, sender, data))
             for listed, key in self._waiting.items():
                 if self._has(key) and not listed.done():
                     listed.set_result(None)
@@ -95,6 +113,19 @@ class Desk:
         if list(after)[: len(before)] != list(before):
             return all_of(after)
         return {"type": "more", "orders": new}
+
+
+async def send(group: aiocpg.Group, outbox: asyncio.Queue[Letter]) -> None:
+    """Send letters in order. It has to outlive whatever one of them meets with, or no order would be taken any more."""
+    while True:
+        letter = await outbox.get()
+        try:
+            await group.mcast(json.dumps(letter).encode())
+        except aiocpg.ConnectionLostError as lost:
+            # Not sent again: behind the gap the list is fetched, and clients repeat their orders.
+            log.warning("a letter was lost with the daemon: %s", lost)
+        except aiocpg.MessageTooBigError as error:
+            log.error("the list cannot be handed on to others any more, it has grown too large: %s", error)
 
 
 def all_of(orders: dict[str, str]) -> dict[str, Any]:
@@ -123,7 +154,12 @@ async def take(request: web.Request) -> web.Response:
         raise web.HTTPBadRequest(text="an order needs an Idempotency-Key, the same each time it is repeated")
     try:
         async with asyncio.timeout(SECONDS):
-            place = await request.app[DESK].take(key, await request.text())
+            text = await request.text()
+            if not Orders.is_change([key, text]):
+                raise web.HTTPRequestEntityTooLarge(
+                    MAX_TEXT, len(text), text=f"a key has up to {MAX_KEY} characters, an order up to {MAX_TEXT}"
+                )
+            place = await request.app[DESK].take(key, text)
     except TimeoutError:
         raise web.HTTPServiceUnavailable(text="not in the list yet; repeat it with the same key") from None
     return web.json_response({"place": place})
@@ -169,7 +205,9 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Orders</title>
-<form id="form"><label>Order <input id="text" required autocomplete="off"></label> <button>Send</button></form>
+<form id="form">
+<label>Order <input id="text" required maxlength="10000" autocomplete="off"></label> <button>Send</button>
+</form>
 <p id="state" role="status"></p>
 <ol id="list"></ol>
 <script>

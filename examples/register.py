@@ -9,11 +9,15 @@ for; ``counter.py`` shows how that is done.
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 
 import aiocpg
+
+log = logging.getLogger("register")
 
 
 class Register:
@@ -28,9 +32,12 @@ class Register:
         """Apply the writes, in their order."""
         async for event in self.group:
             if isinstance(event, aiocpg.Message):
-                key, _, value = event.data.decode().partition(" ")
-                self.values[key] = value
-                print(f"{key} is {value}", flush=True)
+                if (write := opened(event.data)) is not None:
+                    key, value = write
+                    self.values[key] = value
+                    print(f"{key} is {value}", flush=True)
+                else:
+                    warn_of(event.sender)
 
     async def report(self) -> None:
         """Say when writes are taken, and when not."""
@@ -46,6 +53,21 @@ class Register:
             await self.group.mcast(line.encode())
         else:
             print(f"refused: {line}", flush=True)
+
+
+def opened(data: bytes) -> tuple[str, str] | None:
+    """Key and value of a write; None where it is none: any program may be in the group, and send what it likes."""
+    with suppress(UnicodeDecodeError):
+        key, _, value = data.decode().partition(" ")
+        if key and value:
+            return key, value
+    return None
+
+
+@functools.lru_cache(maxsize=128)  # once for each sender, as long as not too many others have come between
+def warn_of(sender: aiocpg.Address) -> None:
+    """Log that somebody else is in the group."""
+    log.warning("%s has sent what is no write of ours; that is passed over", sender)
 
 
 def why(state: aiocpg.QuorumState) -> str:

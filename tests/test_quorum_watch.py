@@ -27,7 +27,7 @@ class Source:
     def __init__(self) -> None:
         self._state: QuorumState = ONE
         self.attention = Attention(lambda: self._state, "here")
-        self.watch = QuorumWatch(self.attention, current_port().signal, lambda: None)
+        self.watch = QuorumWatch(self.attention, current_port().signal(), lambda: None)
 
     def tell(self, state: QuorumState) -> None:
         """This is the state now."""

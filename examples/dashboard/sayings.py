@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +13,10 @@ MAX_ID = 70
 """Characters of an id, printable ASCII; any other is none."""
 MAX_NAME = 40
 """Characters of a name."""
+MAX_WORD = 40
+"""Characters of a token, an address, a digest. Tokens come back in answers, which have to fit into a message."""
+MOST = 2**53
+"""What is counted is less; a page knows no larger numbers."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,50 @@ def decoded(data: bytes) -> Saying:
         case Name(name=name):
             return Name(name[:MAX_NAME])
         case saying:
-            return saying
+            return saying if _is_ours(saying) else _anything(data)
+
+
+def _is_ours(saying: Saying) -> bool:
+    """Whether an instance could have said it: what it makes us say must fit into a message, and pages must read it."""
+    match saying:
+        case Check(token=token):
+            return _is_word(token)
+        case Answer(token=token, count=count, digest=digest):
+            return _is_word(token) and _is_number(count) and _is_word(digest)
+        case Ask(token=token, who=who):
+            return _is_word(token) and _is_word(who)
+        case History(token=token, entries=entries, ids=ids):
+            return _is_word(token) and all(map(_is_entry, entries)) and _are_texts(ids, MAX_ID)
+    return True
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict) or entry.get("type") != "entry":
+        return False
+    match entry:
+        case {"kind": "line", "number": number, "name": str(), "text": str(), "id": str(), "at": int() | float() as at}:
+            return len(entry) == 7 and _is_number(number) and 0 <= at < MOST
+        case {"kind": "view", "ring": str(), "members": [*members], "joined": [*joined], "left": [*left]}:
+            return len(entry) == 6 and _are_texts(members) and all(map(_is_change, (*joined, *left)))
+        case {"kind": "gap", "reason": str()}:
+            return len(entry) == 3
+    return False
+
+
+def _is_change(change: object) -> bool:
+    return isinstance(change, list) and len(change) == 2 and _are_texts(change)
+
+
+def _are_texts(items: list[Any], most: float = math.inf) -> bool:
+    return all(isinstance(item, str) and len(item) <= most for item in items)
+
+
+def _is_word(word: str) -> bool:
+    return len(word) <= MAX_WORD
+
+
+def _is_number(number: object) -> bool:
+    return type(number) is int and 0 <= number < MOST
 
 
 def _anything(data: bytes) -> Line:

@@ -69,7 +69,7 @@ class QuorumKeeper:
         self._connection.check_open()  # it may have been closed, or lost, while the answer was on its way
         attention = Attention(lambda: self.state, opened_at)
         self._watches.add(attention)
-        return QuorumWatch(attention, self._port.signal, self._connection.check_usable)
+        return QuorumWatch(attention, self._port.signal(), self._connection.check_usable)
 
     @property
     def state(self) -> QuorumState:

@@ -93,9 +93,9 @@ class QuorumWatch:
     Cancelling a read loses nothing.
     """
 
-    def __init__(self, attention: Attention, new_signal: Callable[[], Signal], usable: Callable[[], None]) -> None:
+    def __init__(self, attention: Attention, arrival: Signal, usable: Callable[[], None]) -> None:
         self._attention = attention
-        self._new_signal = new_signal
+        self._arrival = arrival
         self._usable = usable
         self._is_read = False
 
@@ -136,9 +136,9 @@ class QuorumWatch:
 
     async def _until_news(self) -> None:
         while not self._attention.has_news:
-            self._attention.arrived = arrived = self._new_signal()
+            self._attention.arrived = self._arrival
             try:
-                await arrived.wait()
+                await self._arrival.wait()
             finally:
                 self._attention.arrived = None
 

@@ -5,7 +5,7 @@ Asynchronous iterators over an inbox: waiting, fairness and the rule of one read
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -58,7 +58,7 @@ class Stream(Generic[T]):
         self._fair = FAIR_CALLS
         self._turn_ends = 0.0
         self._calls = 0
-        self._new_signal: Callable[[], Signal] | None = None
+        self._arrival: Signal | None = None
         self._is_read = False
 
     def __aiter__(self) -> Stream[T]:
@@ -101,7 +101,7 @@ class Stream(Generic[T]):
         if self._is_read:
             raise BusyError(self._name)
         self._fair -= 1
-        if self._fair <= 0 or not self._inbox.has_something:
+        if self._fair <= 0 or not (self._inbox.events or self._inbox.has_something):
             await self._wait()
         self._tell_taken()
         return self._inbox.take_all()
@@ -130,27 +130,24 @@ class Stream(Generic[T]):
 
     async def _wait(self) -> None:
         inbox = self._inbox
-        self._fair = FAIR_CALLS
+        had_its_turns, self._fair = self._fair <= 0, FAIR_CALLS
         self._is_read = True
         try:
-            if inbox.has_something:
+            if had_its_turns and inbox.has_something:
                 if time.monotonic() < self._turn_ends or self._has_to_keep_up():
                     return
                 # The yield stands before the event is taken, so that a cancellation here loses nothing.
                 await anyio.lowlevel.checkpoint()
-            while not inbox.has_something:
-                await self._arrival()
+            if self._arrival is None:
+                self._arrival = current_port().signal()  # for good: nobody else may use this stream
+            while not (inbox.events or inbox.has_something):
+                inbox.arrived = self._arrival
+                await self._arrival.wait()
             self._turn_ends = time.monotonic() + FAIR_SECONDS
             self._calls = 0
         finally:
             self._is_read = False
             inbox.arrived = None
-
-    def _arrival(self) -> Awaitable[object]:
-        if self._new_signal is None:
-            self._new_signal = current_port().signal  # for good: nobody else may use this stream
-        self._inbox.arrived = arrived = self._new_signal()
-        return arrived.wait()
 
     def _has_to_keep_up(self) -> bool:
         self._calls += FAIR_CALLS

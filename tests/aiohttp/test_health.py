@@ -9,7 +9,9 @@ import pytest
 from aiohttp import web
 
 import aiocpg
+from aiocpg import _service
 from aiocpg.aiohttp import CONNECTION, group_context, group_key, liveness, readiness, websocket_fanout
+from aiocpg.aiohttp._context import JOINED
 from aiocpg.testing import ClusterNode
 from support.running import PATIENCE, in_thread
 from support.web import Client, fresh_world, running
@@ -61,19 +63,42 @@ async def test_answers_are_yes_while_all_is_well() -> None:
             "away_for": 0,
             "stalled_for": 0,
             "reconnects": 0,
-            "loop_lags": 0,
+            "loop_lags": client.app[CONNECTION].lags,
             "ring": {"id": str(ring.ring_id), "nodes": [1]},
         }
         assert (await ask(client, "/live"))[0] == 200
 
 
-async def test_group_that_was_left_is_not_ready_but_lives() -> None:
-    """This side has left it, which no restart has to mend."""
+async def test_group_that_was_left_is_a_reason_to_restart() -> None:
+    """Nothing joins it again, so waiting for the service to be ready would take for ever."""
     async with running(application(url=fresh_world())) as client:
         await client.app[group_key("chat")].leave()
-        status, body = await ask(client, "/ready")
-        assert (status, body["reasons"]) == (503, ["group chat: closed"])
-        assert (await ask(client, "/live"))[0] == 200
+        for path in ("/ready", "/live"):
+            status, body = await ask(client, path)
+            assert (status, body["reasons"]) == (503, ["group chat: closed"])
+
+
+async def test_group_of_ones_own_is_no_reason() -> None:
+    """What was joined over the connection comes and goes as the application likes."""
+    async with running(application(url=fresh_world())) as client:
+        async with client.app[CONNECTION].join("own"):
+            assert [(await ask(client, path))[0] for path in ("/ready", "/live")] == [200, 200]
+        assert [(await ask(client, path))[0] for path in ("/ready", "/live")] == [200, 200]
+
+
+async def test_application_that_stops_lives_and_is_not_ready() -> None:
+    """A service manager that asks meanwhile need not end what is ending."""
+    said: list[tuple[int, int]] = []
+
+    async def late(app: web.Application) -> None:
+        service = app[JOINED]
+        said.append((_service.readiness(service).status, _service.liveness(service).status))
+
+    app = application(url=fresh_world())
+    app.on_cleanup.append(late)
+    async with running(app):
+        await late(app)
+    assert said == [(200, 200), (503, 200)]
 
 
 @on_asyncio
@@ -118,7 +143,10 @@ async def test_daemon_that_is_not_come_back_to_is_the_end(
         fresh_node.kill()
         body = await until_ready_is(client, 503)
         assert body["reasons"] == ["the connection is over", "group orders: lost", "group chat: lost"]
-        assert await ask(client, "/live") == (
+        status, alive = await ask(client, "/live")
+        # The loop may lag between the two.
+        assert alive["connection"].pop("loop_lags") >= body["connection"].pop("loop_lags")
+        assert (status, alive) == (
             503,
             {**body_without(body, "ready"), "live": False, "reasons": ["the connection is over"]},
         )

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+import aiocpg
+from aiocpg.cli._bench import _latency, _throughput
 from aiocpg.testing import ClusterNode
 from cli.terminals import Terminal, records, run
 
@@ -14,6 +18,16 @@ def test_rate_and_latency_are_measured(node: ClusterNode) -> None:
     assert record["messages_per_second"] > 0
     assert 0 < record["min_ms"] <= record["median_ms"] <= record["p99_ms"] <= record["max_ms"]
     assert not [group for group in records(run(node, "groups")) if "bench" in group["group"]]
+
+
+@pytest.mark.anyio
+async def test_something_is_measured_however_short_it_is() -> None:
+    """A machine may stand still from the beginning of a measurement to its end."""
+    async with aiocpg.connect("memory://bench") as cpg, cpg.join("bench", max_buffered_bytes=0) as group:
+        rate = await _throughput(group, b"data", 0, lambda: None)
+        latency = await _latency(group, b"data", 0, lambda: None)
+    assert rate["messages_per_second"] > 0
+    assert latency["min_ms"] == latency["max_ms"] > 0
 
 
 def test_bar_is_drawn_on_a_terminal(node: ClusterNode, terminal: Callable[..., Terminal]) -> None:

@@ -30,7 +30,9 @@ def test_count_ends_it_after_so_many_messages(node: ClusterNode, terminal: Open)
     """Joins are not counted, nor are pings; times count from the join when told so."""
     listener = terminal(node, "listen", "count", "--count", "2", "--since-join")
     listener.until_line('"joined"')
-    run(node, "ping", "count", "--count", "1", "--timeout", "0.1")
+    ping = terminal(node, "ping", "count", "--timeout", "60")
+    listener.until_line('"message"')  # the question
+    assert ping.told() == 0
     records(run(node, "send", "count", "--lines", sent=b"one\ntwo\nthree"))
     assert listener.ended() == 0
     messages = [record for record in listener.records if record["event"] == "message"]

@@ -34,7 +34,7 @@ def dashboard(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str
                 rest = process.communicate(timeout=PATIENCE)[0]
             finally:
                 process.kill()
-        assert (process.returncode, rest) == (0, "")
+        assert (process.returncode, rest) == (0, ""), f"ended with {process.returncode}: {rest}"
 
 
 def until_it_listens(process: subprocess.Popen[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import pytest
@@ -17,13 +18,30 @@ ALICE, BOB, CAROL, DAVE = (Address(number, 11 * number) for number in range(1, 5
 ALL = (ALICE, BOB, CAROL)
 FIRST, SECOND = RingId(1, 4), RingId(1, 8)
 
+ENTRY = {"type": "entry", "kind": "line", "number": 1, "name": "bob", "text": "a", "id": "7", "at": 1000.5}
+
 SAYINGS = [
     Line("hi", "7"),
     Name("bob"),
     Check("t"),
     Answer("t", 3, "ab"),
     Ask("t", "1:11"),
-    History("t", [{"kind": "line"}], ["7"]),
+    History(
+        "t",
+        [
+            ENTRY,
+            {
+                "type": "entry",
+                "kind": "view",
+                "ring": "1.4",
+                "members": ["bob"],
+                "joined": [["bob", "JOIN"]],
+                "left": [],
+            },
+            {"type": "entry", "kind": "gap", "reason": "gone"},
+        ],
+        ["7"],
+    ),
 ]
 
 
@@ -121,12 +139,23 @@ def test_saying_comes_as_it_went(saying: Saying) -> None:
         b'{"say": "history", "token": "t", "entries": {}, "ids": []}',
         b'{"say": "line", "text": "a", "id": "", "more": 1}',
         b"[" * 5000,
+        b"9" * 5000,
+        encoded(Check("t" * 1_000_000)),
+        encoded(Answer("t", 2**53, "")),
+        encoded(Ask("t", "1" * 1_000_000)),
+        encoded(History("t", [1], [])),
+        encoded(History("t", [{**ENTRY, "number": "1"}], [])),
+        encoded(History("t", [{**ENTRY, "at": math.nan}], [])),
+        encoded(History("t", [{**ENTRY, "more": 1}], [])),
+        encoded(History("t", [{"type": "entry", "kind": "gap"}], [])),
+        encoded(History("t", [], [[]])),
+        encoded(History("t", [], ["7" * 1_000])),
     ],
 )
 def test_anything_else_is_a_line(data: bytes) -> None:
     """Other programs may be in the group, and say what they like."""
     saying = decoded(data)
-    assert isinstance(saying, Line)
+    assert isinstance(saying, Line), saying
     assert saying == Line(data.decode(errors="replace")[:MAX_TEXT])
 
 
@@ -222,8 +251,8 @@ def test_page_of_a_newcomer_begins_anew_with_the_list() -> None:
     assert isinstance(ask, Ask)
     assert ask.who == "1:11"
     carol.hear(CAROL, ask)
-    [begin] = carol.hear(ALICE, History(ask.token, [{"kind": "line", "text": "a"}], [])).frames
-    assert (begin["type"], begin["entries"]) == ("begin", [{"kind": "line", "text": "a"}])
+    [begin] = carol.hear(ALICE, History(ask.token, [ENTRY], [])).frames
+    assert (begin["type"], begin["entries"]) == ("begin", [ENTRY])
 
 
 @pytest.mark.parametrize("silent", [False, True])

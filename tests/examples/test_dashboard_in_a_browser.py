@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
+
+from support.clusters_up import free_ports
 
 from .browsing import (
     listed,
@@ -134,8 +135,7 @@ def test_texts_can_be_read(scheme: str, browser: Browser, urls: list[str]) -> No
 
 def test_page_finds_its_server_again(browser: Browser, tmp_path: Path) -> None:
     """A service that is started anew needs no new page; meanwhile the page says that it has no connection."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_ports(1)  # none that the browser could be given while it tries to connect
     arguments = ("--url", "local://again", "--name", "dave", "--port", str(port))
     with ExitStack() as stack:
         with dashboard(tmp_path, *arguments) as process:

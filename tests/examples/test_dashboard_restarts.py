@@ -103,12 +103,17 @@ class Load:
             await self._more.wait_for(lambda: len(self.answered) >= part * CLIENTS * LINES)
 
 
-async def shown(session: ClientSession, service: Service) -> list[str]:
-    """Return the lines that a page begins with which is opened now."""
+async def shown(session: ClientSession, service: Service, last: str) -> list[str]:
+    """Return the lines that a page shows which is opened now, once the last of them has come to it."""
+    entries = []
     async with session.ws_connect(f"{service.url}/events") as page:
-        while (frame := json.loads(await page.receive_str(timeout=PATIENCE)))["type"] != "begin":
-            pass
-    return [entry["text"] for entry in frame["entries"] if entry["kind"] == "line"]
+        while not entries or entries[-1].get("text") != last:
+            frame = json.loads(await page.receive_str(timeout=PATIENCE))
+            if frame["type"] == "begin":
+                entries = frame["entries"]
+            elif frame["type"] == "entry":
+                entries.append(frame)
+    return [entry["text"] for entry in entries if entry["kind"] == "line"]
 
 
 async def until_ready(session: ClientSession, service: Service) -> None:
@@ -141,7 +146,7 @@ async def test_rolling_restart_loses_and_doubles_nothing(services: list[Service]
                 tasks.create_task(load.run(client))
             await roll(session, services, load)
         await send(session, [services[0].url], "the last word")
-        pages = [await shown(session, service) for service in services]
+        pages = [await shown(session, service, "the last word") for service in services]
     assert len(load.answered) == CLIENTS * LINES
     assert pages[0] == pages[1] == pages[2]
     assert Counter(pages[0]) == Counter([*load.answered, "the last word"])

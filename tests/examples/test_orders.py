@@ -132,6 +132,7 @@ async def test_rolling_restart_under_load_loses_nothing_and_doubles_nothing(
         async with anyio.create_task_group() as looking:
             for page in pages:
                 looking.start_soon(page.look_on)
+            await until(lambda: all(page.connections for page in pages))
             async with anyio.create_task_group() as ordering:
                 for client in clients:
                     ordering.start_soon(client.order)

@@ -107,6 +107,8 @@ def test_worker_drains_when_it_is_told_to_end(three: CorosyncCluster, play: Stag
             if not (name == "b" and number >= 150):
                 worker.type(f"{name}{number}")
         if number == 149:
+            # The names are fixed, and so is that some of these are its own.
+            workers[1].until(lambda lines: any(line.startswith("done") for line in lines), "its first job")
             workers[1].send(signal.SIGTERM)
     assert workers[1].ended() == 0, str(workers[1])
     for name, worker in zip("ac", (workers[0], workers[2]), strict=True):
@@ -190,6 +192,7 @@ def test_register_takes_no_writes_in_a_minority(three: CorosyncCluster, play: St
     cut_off.type("colour blue", "colour")
     cut_off.until_line("refused: colour blue")
     cut_off.until_line("colour is red", 2)
+    three.wait_formed({1}, {2, 3})
     other.type("colour green")
     other.until_line("colour is green")
     three.heal()

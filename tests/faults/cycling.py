@@ -55,11 +55,16 @@ class Footprint:
             self.memory = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         self.daemon = node.rss
 
+    def more_than(self, before: Footprint) -> dict[str, int]:
+        """Return what is more than it was. Less is well: something was still on its way out then."""
+        counts = {name: count - before.counts[name] for name, count in self.counts.items()}
+        return {name: count for name, count in counts.items() if count > 0}
+
     async def settled(self, node: ClusterNode) -> Footprint:
         """Return a new footprint, once it is as small as this one or patience has ended: threads and files go last."""
         now = Footprint(node)
         with anyio.move_on_after(PATIENCE):
-            while now.counts != self.counts:
+            while now.more_than(self):
                 await anyio.sleep(0.05)
                 now = Footprint(node)
         return now

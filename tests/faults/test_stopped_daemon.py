@@ -126,10 +126,20 @@ async def window_is_full(group: Group) -> None:
     """Wait until the group takes no more messages."""
     with anyio.fail_after(PATIENCE):
         while True:
-            with anyio.move_on_after(0.2) as waited:
-                await group.mcast(b"filler")
-            if waited.cancelled_caught:
+            async with ticking() as ticker, anyio.create_task_group() as sending:
+                sent = anyio.Event()
+                sending.start_soon(send_and_tell, group, sent)
+                # So many turns of the loop, and not so many seconds: those may go by while nobody runs.
+                await until(lambda ticker=ticker, sent=sent: sent.is_set() or ticker.ticks >= 20)
+                sending.cancel_scope.cancel()
+            if not sent.is_set():
                 return
+
+
+async def send_and_tell(group: Group, sent: anyio.Event) -> None:
+    """Send one message more."""
+    await group.mcast(b"filler")
+    sent.set()
 
 
 def calls_of(node: ClusterNode, cpg: Connection, group: Group, other: Group) -> list[Callable[[], Awaitable[Any]]]:

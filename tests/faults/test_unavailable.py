@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from aiocpg import EngineUnavailableError
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from faults import programs
 from support.handles import finish
+from support.running import in_thread
 
 pytestmark = pytest.mark.anyio
 
@@ -42,9 +44,22 @@ def test_connect_names_the_size_when_dev_shm_is_full(fresh_node: ClusterNode) ->
         said = connected(fresh_node)
     assert said["reason"].startswith("no space in /dev/shm (0 bytes free")
     assert "mount -o remount,size=" in said["cure"]
-    assert "qb-*" in said["cure"]
+    assert "qb-PID-*" in said["cure"]
     assert said["transient"] is True
     assert connected(fresh_node) == {"nodeid": 1}
+
+
+async def test_connect_counts_what_killed_daemons_have_left(fresh_node: ClusterNode) -> None:
+    """A connection, a group and the blackbox in two files; what is of the daemon that runs is not counted."""
+    async with fresh_node.connect() as cpg, cpg.join(b"left"):
+        fresh_node.kill()
+        await fresh_node.until_gone()
+    await in_thread(fresh_node.start)
+    await fresh_node.until_ready()
+    with full_shm(fresh_node):
+        said = await in_thread(lambda: connected(fresh_node))
+    # The daemon that runs has its blackbox there, and may have what it has just tried to make.
+    assert re.search(r"; 4 of the \d+ qb-\* there are of daemons that have ended$", said["reason"]), said["reason"]
 
 
 @pytest.mark.usefixtures("no_leaks")

@@ -54,7 +54,7 @@ class Engine:
         self.is_congested = False
         self.error: CPGError | None = None
         self.position = 0
-        self.sender = Sender(self, lambda: None)
+        self.sender = Sender(self, lambda: None, lambda: None)
 
     def listen(self, listener: Listener) -> None:
         """Nothing is ever told."""

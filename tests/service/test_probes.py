@@ -30,10 +30,29 @@ async def test_every_state_of_a_group_is_known() -> None:
             cluster.node(1).kill()
             await until(lambda: not service.connection.health.is_connected)
             assert states(service) == {"kept": "away", "left": "closed"}
-            assert (readiness(service).status, liveness(service).status) == (503, 200)
+            assert liveness(service).body["reasons"] == ["group left: closed"]
             cluster.node(1).start()
             await until(lambda: states(service)["kept"] == "member")
         assert states(service) == {"kept": "closed", "left": "closed"}
+
+
+async def test_group_that_is_away_lives() -> None:
+    """It is come back to, so a restart would only make the gap longer."""
+    with MemoryCluster(nodes=1) as cluster:
+        async with joined(["orders"], cluster.node(1).url, 30, None, None, {"reconnect": True}) as service:
+            cluster.node(1).kill()
+            await until(lambda: states(service) == {"orders": "away"})
+            assert (readiness(service).status, liveness(service).status) == (503, 200)
+
+
+async def test_closed_is_in_order_at_the_end_only() -> None:
+    """A service that has closed its connection and goes on is not ready, and never will be again."""
+    async with joined(["orders"], fresh_world(), 30, None, None, {}) as service:
+        assert liveness(service).status == 200
+        await service.connection.aclose()
+        assert (readiness(service).status, liveness(service).status) == (503, 503)
+        assert liveness(service).body["reasons"] == ["the connection is over"]
+    assert (readiness(service).status, liveness(service).status) == (503, 200)
 
 
 async def test_loss_for_good_is_known() -> None:

@@ -36,10 +36,10 @@ def test_first_view_is_held_until_the_ring_is_known() -> None:
     """A view names its ring, and the ring comes behind the own join."""
     folder = ViewFolder(b"group")
     assert folder.change(change((A,), {A: Reason.JOIN}), 0) is None
-    assert folder.is_pending
+    assert folder.pending is not None
     assert folder.view is None
     assert folder.ring(RingChange(RING, ALL), 0) == View(b"group", (A,), {A: Reason.JOIN}, {}, RING, 1, 0)
-    assert not folder.is_pending
+    assert folder.pending is None
 
 
 def test_first_view_comes_at_once_when_the_ring_was_known_before() -> None:

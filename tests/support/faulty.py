@@ -6,13 +6,16 @@ What a fault needs of the real engine it gets by delegation; so whatever else it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from aiocpg import ConfigurationChange
 from aiocpg.engine._base import Engine
-from aiocpg.testing.conformance import Abilities, World
+from aiocpg.testing.conformance import Abilities, Check, ConformanceError, World, run_check
 
 
 class Wrapper:
@@ -140,3 +143,18 @@ def is_join_of(record: object, me: object) -> bool:
 def is_departure_of(record: object, me: object) -> bool:
     """Whether a record is the change that lists ``me`` as left."""
     return isinstance(record, ConfigurationChange) and any(entry.address == me for entry in record.left)
+
+
+async def broken(check: Check, world: World, seen: str, patience: float) -> ConformanceError:
+    """
+    Return the error of a check that has to fail with these words.
+
+    Where the patience was short, and the error is another one, the machine may have stood still for longer than that
+    before the fault could show; then it is looked at again with much of it.
+    """
+    for seconds in dict.fromkeys((patience, max(patience, 20.0))):
+        with pytest.raises(ConformanceError) as caught:
+            await run_check(check, world, patience=seconds)
+        if re.search(seen, str(caught.value)):
+            return caught.value
+    raise AssertionError(f"{seen!r} is not in {caught.value}")

@@ -64,10 +64,20 @@ def running(script: str, *prefix: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def traces() -> set[str]:
-    """What a cluster could leave in our namespaces: mounts, links, files."""
+    """
+    What a cluster could leave in our namespaces: mounts, links, files.
+
+    Other tests run beside ours, so it is by name and does not tell of what is none of a cluster's.
+    """
     links = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, text=True, check=True).stdout
     netns = subprocess.run(["ip", "netns"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return {Path("/proc/mounts").read_text(), links, netns, *os.listdir("/dev/shm"), *os.listdir("/var/lib/corosync")}
+    return {
+        *(f"mount {line.split()[1]}" for line in Path("/proc/mounts").read_text().splitlines()),
+        *(f"link {line.split(':')[1].strip()}" for line in links.splitlines()),
+        *(f"netns {line}" for line in netns.splitlines()),
+        *(f"shm {name}" for name in os.listdir("/dev/shm") if name.startswith("qb-")),
+        *(f"state {name}" for name in os.listdir("/var/lib/corosync")),
+    }
 
 
 def residents(spaces: set[tuple[str, str]]) -> set[int]:

@@ -30,7 +30,7 @@ from aiocpg.testing.conformance._room import Room
 from aiocpg.testing.conformance._world import ABILITIES
 from support import faults_in_calls as calls
 from support import faults_in_stream as stream
-from support.faulty import FaultyEngine, FaultyWorld, engine_of
+from support.faulty import FaultyEngine, FaultyWorld, broken, engine_of
 from support.leaks import Leaks
 from support.loops import running_loop
 from support.running import until
@@ -113,8 +113,9 @@ async def test_engine_that_blocks_does_not_block_the_caller(world: CorosyncWorld
     """The caller's loop runs on; the error tells where the engine stands."""
     calls.begin()
     try:
-        with pytest.raises(ConformanceError, match=r"in mcast \(faults_in_calls.py:\d+\)"):
-            await run_check(FIRST, FaultyWorld(world, engine_of(calls.BlocksInMcast)), patience=0.5)
+        await broken(
+            FIRST, FaultyWorld(world, engine_of(calls.BlocksInMcast)), r"in mcast \(faults_in_calls.py:\d+\)", 0.5
+        )
     finally:
         calls.end()
 
@@ -128,8 +129,7 @@ async def test_engine_that_does_not_close_is_found(world: CorosyncWorld) -> None
             await self.real.aclose()
             await anyio.sleep_forever()
 
-    with pytest.raises(ConformanceError, match="for aclose of an engine to end"):
-        await run_check(FIRST, FaultyWorld(world, NeverCloses), patience=0.5)
+    await broken(FIRST, FaultyWorld(world, NeverCloses), "for aclose of an engine to end", 0.5)
 
 
 @on_three_loops
@@ -146,8 +146,7 @@ async def test_loop_that_does_not_end_is_found(world: CorosyncWorld) -> None:
         room.start("lingering", wait)
 
     try:
-        with pytest.raises(ConformanceError, match="the event loop did not end"):
-            await run_check(Check(9, linger), world, patience=0.5)
+        await broken(Check(9, linger), world, "the event loop did not end", 0.5)
     finally:
         goes_on.clear()
 

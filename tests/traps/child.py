@@ -21,7 +21,10 @@ OURS = HERE / "ours"
 
 DEAF_SECONDS = 0.7
 """How long a program is given to answer before it is called deaf. A slow one is called so too, so a test also shows
-that it was not deaf before."""
+that it answered before."""
+
+ATTEMPTS = 5
+"""How often a naive program is put into a state that lasts a second; a machine that stands still misses it."""
 
 BURNT_SECONDS = 0.5
 """CPU that a program must use up to be called spinning."""
@@ -71,6 +74,11 @@ class Child:
     def has_said(self, word: str) -> bool:
         """Whether there is such a line that was not heard yet."""
         return self._find(word) is not None
+
+    async def answers(self) -> None:
+        """Wait until its event loop comes round to answering."""
+        self.tell("ping")
+        await self.says("pong")
 
     async def is_deaf(self) -> bool:
         """Whether its event loop does not come round to answering."""

@@ -10,7 +10,7 @@ import pytest
 
 from aiocpg import ConnectionLostError, Group
 from aiocpg.testing import ClusterNode, CorosyncCluster
-from traps.child import BURNT_SECONDS, Child, naive, ticking, until
+from traps.child import ATTEMPTS, BURNT_SECONDS, Child, naive, ticking, until
 
 pytestmark = pytest.mark.anyio
 
@@ -20,13 +20,10 @@ MESSAGES = [bytes([number]) * 60_000 for number in range(200)]
 async def test_send_outlasts_a_ring_change(fresh_cluster: CorosyncCluster) -> None:
     """A hundred naive tries are over before the new ring is there; ours wait for it, and nothing is lost or doubled."""
     node = fresh_cluster.node(1)
-    with naive(node, "trap_07_retries", "hundred") as wrapper:
-        await wrapper.says("member")
-        fresh_cluster.partition({1})
-        wrapper.tell("go")
-        assert await wrapper.says("status") == "CS_ERR_TRY_AGAIN"
-        fresh_cluster.heal()
-        await anyio.to_thread.run_sync(fresh_cluster.wait_formed)
+    for _ in range(ATTEMPTS):
+        if (status := await status_of_naive(fresh_cluster)) != "CS_OK":
+            break
+    assert status == "CS_ERR_TRY_AGAIN"
 
     async with node.connect() as cpg, cpg.join("group") as group, group.messages() as messages:
         fresh_cluster.partition({1})
@@ -35,6 +32,19 @@ async def test_send_outlasts_a_ring_change(fresh_cluster: CorosyncCluster) -> No
             await ticker.advances()
             with anyio.fail_after(30):
                 assert [(await anext(messages)).data for _ in MESSAGES] == MESSAGES
+
+
+async def status_of_naive(cluster: CorosyncCluster) -> str:
+    """Have a naive program on node 1 send while the ring is broken; return what came of it."""
+    with naive(cluster.node(1), "trap_07_retries", "hundred") as wrapper:
+        await wrapper.says("member")
+        cluster.partition({1})
+        wrapper.tell("go")
+        await until(lambda: wrapper.has_said("status") or wrapper.has_said("sent"))
+        status = await wrapper.says("status") if wrapper.has_said("status") else "CS_OK"
+        cluster.heal()
+        await anyio.to_thread.run_sync(cluster.wait_formed)
+        return status
 
 
 async def test_send_outlasts_a_stalled_daemon(fresh_node: ClusterNode) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from aiocpg import Reason
 from aiocpg.testing import ClusterNode, CorosyncCluster
-from traps.child import naive, ticking
+from traps.child import ATTEMPTS, naive, ticking
 
 pytestmark = pytest.mark.anyio
 
@@ -17,14 +17,11 @@ async def test_join_returns_when_the_group_has_seen_it(fresh_cluster: CorosyncCl
     """With the ring broken libcpg says OK to a join that nobody sees; ours wait until we are members."""
     node = fresh_cluster.node(1)
     async with node.connect() as cpg, ticking() as ticker:
-        with naive(node, "trap_09_join_returned") as wrapper:
-            fresh_cluster.partition({1})
-            wrapper.tell("go")
-            assert await wrapper.says("members") == "0"
-            wrapper.tell("go")
-            assert await wrapper.says("status") == "CS_ERR_EXIST"
-        fresh_cluster.heal()
-        await anyio.to_thread.run_sync(fresh_cluster.wait_formed)
+        for _ in range(ATTEMPTS):
+            members, status = await what_naive_joins_say(fresh_cluster)
+            if members == "0":
+                break
+        assert (members, status) == ("0", "CS_ERR_EXIST")
 
         fresh_cluster.partition({1})
         with anyio.fail_after(30):
@@ -35,19 +32,37 @@ async def test_join_returns_when_the_group_has_seen_it(fresh_cluster: CorosyncCl
         await group.leave()
 
 
+async def what_naive_joins_say(cluster: CorosyncCluster) -> tuple[str, str]:
+    """Have a naive program on node 1 join twice while the ring is broken; return the members, and the second status."""
+    with naive(cluster.node(1), "trap_09_join_returned") as wrapper:
+        cluster.partition({1})
+        wrapper.tell("go")
+        members = await wrapper.says("members")
+        wrapper.tell("go")
+        status = await wrapper.says("status")
+        cluster.heal()
+        await anyio.to_thread.run_sync(cluster.wait_formed)
+        return members, status
+
+
 async def test_cancelled_join_leaves_nothing_behind(fresh_cluster: CorosyncCluster) -> None:
     """A join is given up while the ring is broken; the next one, made at once, waits until that is through."""
     node = fresh_cluster.node(1)
     async with node.connect() as cpg, cpg.join("other") as other:
-        fresh_cluster.partition({1})
-        await other.mcast(b"unseen")
-        with anyio.move_on_after(0.1) as patience:
-            await cpg.join("group")
+        for _ in range(ATTEMPTS):
+            fresh_cluster.partition({1})
+            await other.mcast(b"unseen")
+            with anyio.move_on_after(0.1) as patience:
+                await (await cpg.join("group")).leave()
+            if patience.cancelled_caught:
+                break
+            fresh_cluster.heal()  # the new ring was there before the join
+            await anyio.to_thread.run_sync(fresh_cluster.wait_formed)
+        assert patience.cancelled_caught
         with anyio.fail_after(30):
             async with cpg.join("group") as group:
                 assert group.members == (group.me,)
                 assert (await group.mcast_confirmed(b"in")).view.joined == {group.me: Reason.JOIN}
-        assert patience.cancelled_caught
         assert await cpg.members("group") == ()
 
 

@@ -37,7 +37,7 @@ class Group:
     def __init__(self, life: Life, max_message_size: int, max_buffered_bytes: int, close_timeout: float) -> None:
         self._life = life
         self._pump = life.pump
-        self._send_soon = life.pump.sender.send_soon
+        self._send_now, self._send_soon = life.pump.sender.send_now, life.pump.sender.send_soon
         self._max_message_size = max_message_size
         self._max_buffered_bytes = max_buffered_bytes or MAX_BUFFERED_BYTES
         self._close_timeout = close_timeout
@@ -115,8 +115,12 @@ class Group:
             MembershipLostError: The group saw this member go.
             EngineUnavailableError: With ``reconnect``: there is no way back.
         """
-        # What need not wait, nearly everything, is spared a coroutine.
-        if native or not self._send_soon(joined(buffers, self._max_message_size)):
+        # What need not wait, nearly everything, is spared a coroutine; and one piece of bytes the call of `joined`.
+        if native or not self._send_soon(
+            buffers[0]
+            if len(buffers) == 1 and type(buffers[0]) is bytes and len(buffers[0]) <= self._max_message_size
+            else joined(buffers, self._max_message_size)
+        ):
             await self._send(buffers, native, None)
 
     def mcast_nowait(self, *buffers: Buffer) -> bool:
@@ -139,7 +143,7 @@ class Group:
             MembershipLostError: The group saw this member go.
             EngineUnavailableError: With ``reconnect``: there is no way back.
         """
-        return self._pump.sender.send_now(joined(buffers, self.max_message_size))
+        return self._send_now(joined(buffers, self._max_message_size))
 
     async def mcast_confirmed(self, *buffers: Buffer, native: bool = False) -> Receipt:
         """

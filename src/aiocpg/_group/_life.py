@@ -131,7 +131,7 @@ class Life:
             return
         try:
             if self.is_open:
-                self.pump.is_leaving = True
+                self.pump.begin_leaving()
                 await self._ask()
             await self.pump.until_ended()
             await self.membership.aclose(hard=self.pump.error is not None)

@@ -31,7 +31,7 @@ class Pump:
     Args:
         membership: The first one.
         max_buffered_bytes: What may pile up for the first reader.
-        usable: Raises where a reader must not be used.
+        usable: Raises where readers must not be used, and nothing be sent.
         raise_closed: Raises why nothing can be sent any more, if so.
         go_back: Sees to it that another membership is attached; None where a loss is the end.
 
@@ -61,7 +61,7 @@ class Pump:
         self.gaps = 0
         self.log = GroupLog(self.history)
         self.hub: Hub[Event] = Hub(max_buffered_bytes, self._in_force, usable, self._reader_is_slow)
-        self.sender = Sender(membership, raise_closed)
+        self.sender = Sender(membership, usable, raise_closed)
         self._go_back = go_back
         self._away: Disconnected | None = None
         self.is_leaving = False
@@ -82,6 +82,11 @@ class Pump:
             await self._turning_point.wait()
         if self.is_joining:
             raise (self.error or GroupClosedError(self.membership.name)).fresh()
+
+    def begin_leaving(self) -> None:
+        """This side is about to ask to leave; no call that begins now sends anything."""
+        self.is_leaving = True
+        self.sender.is_closing = True
 
     @property
     def is_joining(self) -> bool:
@@ -109,7 +114,9 @@ class Pump:
             self.batches.add(self.history.position - position)
         if own:
             self.sender.delivered(own)  # first, so that who reads in the same turn finds the room
-        if events:
+        if len(events) == 1:
+            self.hub.publish_one(events[0])
+        elif events:
             self.hub.publish(events)
         if self.history.view is not view:
             self._log_views(events)

@@ -92,18 +92,22 @@ class Sender:
 
     Args:
         membership: Where to.
-        raise_closed: Raises why nothing can be sent any more, if so; looked at by calls that begin.
+        usable: Raises where the group must not be used: after a fork, in another loop.
+        raise_closed: Raises why nothing can be sent any more, if so. Both are looked at by calls that begin.
 
     Attributes:
+        is_closing: Whether ``raise_closed`` may have something to raise; until then it is not asked for each message.
         sent: What was sent and has not come back.
         timing: How long a sample of it took.
         congestion_waits: How often something waited because the engine took nothing.
         window_waits: How often something waited because the window was full.
     """
 
-    def __init__(self, membership: Membership, raise_closed: Callable[[], None]) -> None:
+    def __init__(self, membership: Membership, usable: Callable[[], None], raise_closed: Callable[[], None]) -> None:
         self._membership: Membership | None = membership
         self._lost: CPGError | None = None
+        self._usable = usable
+        self.is_closing = False
         self._raise_closed = raise_closed
         self._turn = anyio.Lock(fast_acquire=True)
         self._is_blocked = False
@@ -118,14 +122,24 @@ class Sender:
         self._fair = FAIR_CALLS
         self._turn_ends = 0.0
 
-    def send_now(self, data: bytes, confirmation: Confirmation | None = None) -> bool:
-        """
-        Send one message, if nothing is to be waited for; answers whether it was sent.
+    def send_now(self, data: bytes) -> bool:
+        """Send one message, if nothing is to be waited for; answers whether it was sent."""
+        return self.send_soon(data, is_fair=False)
 
-        The way that nearly all go, so it is one call deep. Calls that have waited and may go on now are not waited for:
-        each would take a turn of the loop for one message, and behind it stand in the row again.
+    def send_soon(self, data: bytes, confirmation: Confirmation | None = None, *, is_fair: bool = True) -> bool:
         """
-        self._raise_closed()
+        The same, but it refuses once in so many calls, for the sake of the others in the loop.
+
+        The way that nearly all go, so what it does stands here and not in functions: a call of one costs as much as the
+        engine's part of a tenth of a message. Calls that have waited and may go on now are not waited for: each would
+        take a turn of the loop for one message, and behind it stand in the row again.
+        """
+        self._usable()
+        if self.is_closing:
+            self._raise_closed()
+        self._fair -= 1
+        if self._fair <= 0 and is_fair and not self._has_time():
+            return False
         sent, membership = self.sent, self._membership
         if self._is_blocked or membership is None:
             return False
@@ -138,11 +152,6 @@ class Sender:
             self.timing.begin(sent.next_number, time.monotonic())
         sent.sent(data, confirmation)
         return True
-
-    def send_soon(self, data: bytes, confirmation: Confirmation | None = None) -> bool:
-        """The same, but it refuses once in so many calls, for the sake of the others in the loop."""
-        self._fair -= 1
-        return (self._fair > 0 or self._has_time()) and self.send_now(data, confirmation)
 
     def _has_time(self) -> bool:
         if time.monotonic() >= self._turn_ends:
@@ -215,14 +224,20 @@ class Sender:
 
     def delivered(self, own: Sequence[Message]) -> None:
         """Own messages came back."""
+        if len(own) != 1 or not self.sent.came_back_alone(own[0].data):
+            self._delivered_many(own)
+        if self.timing.is_running:
+            self.timing.came_back(self.sent.returned, time.monotonic())
+        if self._changed is not None:
+            self._changed.set()
+
+    def _delivered_many(self, own: Sequence[Message]) -> None:
         payloads = list(map(_data, own))
         done = self.sent.came_back_in_order(payloads)
         while done < len(own):
             self._came_back(own[done])
             done += 1
             done += self.sent.came_back_in_order(payloads[done:])
-        self.timing.came_back(self.sent.returned, time.monotonic())
-        self.wake()
 
     def _came_back(self, message: Message) -> None:
         before = self.sent.returned
@@ -260,6 +275,7 @@ class Sender:
         """
         Nothing more goes out: calls that wait get ``error``, messages that are out and did not come back ``fate``.
         """
+        self.is_closing = True
         if self._ended is None:
             self._ended = error
             self._settle(fate)
@@ -324,6 +340,7 @@ class Sender:
             return await self._wait_blocked(self._changed, pause, size)
         finally:
             self._is_blocked = False
+            self._changed = None
 
     async def _wait_blocked(self, changed: anyio.Event, pause: float, size: int) -> float:
         if self._membership is None:

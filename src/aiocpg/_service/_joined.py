@@ -21,7 +21,7 @@ class ConnectOptions(TypedDict, total=False):
     daemon_uid: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Joined:
     """A connection and the groups joined over it, by name."""
 
@@ -29,6 +29,8 @@ class Joined:
     groups: Mapping[bytes, aiocpg.Group]
     broken: list[str] = field(default_factory=list)
     """What of the service has ended by a fault, for probes: only a restart brings it back."""
+    is_ending: bool = False
+    """Whether it has begun to leave its groups and to close."""
 
 
 def encoded(name: bytes | str) -> bytes:
@@ -53,7 +55,11 @@ async def joined(
     async with aiocpg.connect(url, stall_after=stall_after, **options) as connection:
         # Groups are not entered: closing the connection leaves them together, under its one bound.
         groups = {encoded(name): await _join(connection, name, join_timeout, max_buffered_bytes) for name in names}
-        yield Joined(connection, groups)
+        service = Joined(connection, groups)
+        try:
+            yield service
+        finally:
+            service.is_ending = True
 
 
 async def _join(

@@ -2,7 +2,8 @@
 What a probe is answered, decided from a snapshot.
 
 Ready is who should get requests now. Live is who can still become ready without being restarted: a connection that
-comes back by itself is live while it is away, one that is over is not.
+comes back by itself is live while it is away, one that is over is not. So is a group that was left while the service
+goes on, whoever left it: nothing joins it again, and who is live and never ready again would stay so for ever.
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ def readiness(service: Joined) -> Answer:
 
 
 def liveness(service: Joined) -> Answer:
-    """Whether a restart would be of no use: nothing is over for good."""
-    over = ["the connection is over"] if state_of(service.connection) == "lost" else []
-    # A group that this side has left or is leaving is in order; the service is ending.
-    in_order = {"member", "away", "leaving", "closed"}
-    return _answer("live", over or [*_groups_that_are_not(service, in_order), *service.broken], service)
+    """Whether a restart would be of no use: nothing is over for good, unless the service is ending anyhow."""
+    # Closed is what this side has left or closed by itself, which is in order at the end and at no other time.
+    closed = {"closed"} if service.is_ending else set()
+    is_over = state_of(service.connection) not in {"open", "away", *closed}
+    over = ["the connection is over"] if is_over else []
+    not_in_order = _groups_that_are_not(service, {"member", "away", "leaving", *closed})
+    return _answer("live", over or [*not_in_order, *service.broken], service)
 
 
 def _why_not_ready(connection: aiocpg.Connection) -> Iterator[str]:

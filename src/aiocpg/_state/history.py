@@ -49,6 +49,7 @@ class History:
         gone_by: The reason of our departure, once gone.
         ring: The newest ring, also from before our join.
         members: The newest member list.
+        view: The newest view.
         own: Own messages since the last :meth:`take_own`, as they came back.
     """
 
@@ -63,15 +64,15 @@ class History:
         self.gone_by: Reason | None = None
         self.ring: RingChange | None = None
         self.members: tuple[Address, ...] = ()
+        self.view: View | None = None
         self.own: list[Message] = []
-
-    @property
-    def view(self) -> View | None:
-        """The newest view."""
-        return self._views.view
 
     def take(self, records: Sequence[Record]) -> list[Event]:
         """The events that these records make, in order."""
+        if len(records) == 1 and self.phase is Phase.MEMBER and self._views.pending is None:
+            record = records[0]
+            if type(record) is tuple:
+                return [self._message_alone(*record)]
         events: list[Event] = []
         if countOf(map(type, records), tuple) == len(records):  # nearly always
             self._messages(records, events)
@@ -84,6 +85,15 @@ class History:
             else:
                 self._changes(run, events)
         return events
+
+    def _message_alone(self, sender: Address, data: bytes) -> Message:
+        # Who waits for a message waits for all of this, and it is slow, for the caches are cold.
+        self.position += 1
+        self.payload += len(data)
+        message: Message = _make(Message, (self.group, sender, data, self.position, self.view))
+        if sender == self.me:
+            self.own.append(message)
+        return message
 
     def _changes(self, run: Iterable[Record], events: list[Event]) -> None:
         for record in run:
@@ -115,9 +125,9 @@ class History:
         """Messages with nothing between them. They are made all at once: nothing else is done as often."""
         if self.phase is not Phase.MEMBER or not run:
             return
-        if self._views.is_pending:
+        if self._views.pending is not None:
             self._append(events, self._views.close(self.position))
-        view = self._views.view
+        view = self.view
         assert view is not None  # a member has at least the view of its own join
         first, me = self.position + 1, self.me
         self.position += len(run)
@@ -164,4 +174,5 @@ class History:
     def _append(self, events: list[Event], view: View | None) -> None:
         if view is not None:
             self.has_view = True
+            self.view = view
             events.append(view)

@@ -132,7 +132,8 @@ class Inbox(Generic[T]):
             self._bytes += size
         else:
             self._squeeze(events)
-        self._wake_reader()
+        if self.arrived is not None:
+            self.arrived.set()
 
     def put_gap(self, gap: T) -> None:
         """Add a gap, or what a reader begins with. It takes no room, but where events were lost it is one of these."""

@@ -133,6 +133,16 @@ class SentMessages(Generic[C]):
         self.returned += count
         return count
 
+    def came_back_alone(self, data: bytes) -> bool:
+        """The same for one message: whether it was the first that went out, and carries nothing."""
+        sent = self._sent
+        if self._confirmations or not sent or sent[0] != data:
+            return False
+        sent.popleft()
+        self.bytes -= len(data) + OVERHEAD
+        self.returned += 1
+        return True
+
     @property
     def _before_confirmation(self) -> int:
         """How many of the first messages carry nothing."""

@@ -25,21 +25,27 @@ NO_RING = RingId(0, 0)
 
 
 class ViewFolder:
-    """Turns the changes of one group into its views."""
+    """
+    Turns the changes of one group into its views.
+
+    Attributes:
+        pending: The change that waits for its ring.
+        view: The newest view.
+    """
 
     def __init__(self, group: bytes) -> None:
         self._group = group
         self._ring: RingChange | None = None
         self._number = 0
         self._members: tuple[Address, ...] = ()
-        self._change: _Change | None = None
+        self.pending: _Change | None = None
         self.view: View | None = None
 
     def change(self, change: ConfigurationChange, position: int) -> View | None:
         """Take a configuration change; a view, where it is one by itself."""
-        pending = self._change
+        pending = self.pending
         if pending is None:
-            pending = self._change = _Change(self._members)
+            pending = self.pending = _Change(self._members)
         pending.add(change)
         waits_for_ring = self._ring is None or pending.by_ring
         return None if waits_for_ring else self.close(position)
@@ -49,8 +55,8 @@ class ViewFolder:
         before, self._ring = self._ring, ring
         risen = () if before is None else self._risen(before, ring)
         if risen:
-            self._change = self._change or _Change(self._members)
-            self._change.add_risen(risen)
+            self.pending = self.pending or _Change(self._members)
+            self.pending.add_risen(risen)
         return self.close(position)
 
     def _risen(self, before: RingChange, now: RingChange) -> tuple[Address, ...]:
@@ -60,7 +66,7 @@ class ViewFolder:
 
     def close(self, position: int) -> View | None:
         """End the pending change, if any; a message is about to come."""
-        change, self._change = self._change, None
+        change, self.pending = self.pending, None
         if change is None:
             return None
         joined, left = change.result()
@@ -76,12 +82,7 @@ class ViewFolder:
         """The membership is lost: a change that is pending never ends, and the next one begins with nobody."""
         self._ring = None
         self._members = ()
-        self._change = None
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether a change waits for its ring."""
-        return self._change is not None
+        self.pending = None
 
 
 class _Change:

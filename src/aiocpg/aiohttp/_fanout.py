@@ -82,7 +82,8 @@ def websocket_fanout(
 
     Route requests to :attr:`Fanout.handler`. The stream is read and encoded once. A browser that falls further behind
     than ``max_backlog_bytes`` is closed with 1013; neither the group nor another browser waits for it. When the
-    application shuts down, browsers get what was told so far and are closed with 1001, before the group is left.
+    application shuts down, browsers get what was told so far and are closed with 1001, before the group is left; those
+    of all its fan-outs at the same time, so the longest ``close_timeout`` among them is enough for all.
 
     A browser first gets ``hello``, which says where in the stream it is. With ``?after=ID`` in its URL, the id of the
     last message it had, it goes on behind that one if the instance is the same and all since is still kept; otherwise
@@ -113,9 +114,12 @@ def websocket_fanout(
         app.router.add_get("/events", fanout.handler)
     """
     fanout = Fanout(name, source, Feed(encode, snapshot, Backlog(max_backlog_bytes)), heartbeat, close_timeout)
-    app.on_startup.append(fanout._start)
-    app.on_shutdown.append(fanout._drain)
-    app.on_cleanup.append(fanout._stop)
+    if _FANOUTS not in app:
+        app[_FANOUTS] = []
+        app.on_startup.append(_start_all)
+        app.on_shutdown.append(_drain_all)
+        app.on_cleanup.append(_stop_all)
+    app[_FANOUTS].append(fanout)
     return fanout
 
 
@@ -197,15 +201,32 @@ class Fanout(Generic[T]):
             log.error("the fan-out of %r ends by a fault in its source or encoder", self._name, exc_info=fault)
             broken.append(f"the fan-out of {self._name!r} has ended: {fault!r}")
 
-    async def _drain(self, app: web.Application) -> None:
+    async def _drain(self) -> None:
         self._feed.finish(GOING_AWAY)
         if self._served:
             # Each cuts its connection in that time; the bound is for a loop that hangs meanwhile.
             await asyncio.wait(self._served, timeout=2 * self._close_timeout)
 
-    async def _stop(self, app: web.Application) -> None:
+    async def _stop(self) -> None:
         if self._reading is not None:
             # The group was left, so it reads to the end and ends; a source that does not is not waited for.
             await asyncio.wait([self._reading], timeout=self._close_timeout)
             self._reading.cancel()
             await asyncio.wait([self._reading])
+
+
+_FANOUTS: web.AppKey[list[Fanout[Any]]] = web.AppKey("FANOUTS", list)
+"""All of an application, which calls its hooks one after the other: one hook for all keeps them within one bound."""
+
+
+async def _start_all(app: web.Application) -> None:
+    for fanout in app[_FANOUTS]:
+        await fanout._start(app)
+
+
+async def _drain_all(app: web.Application) -> None:
+    await asyncio.gather(*(fanout._drain() for fanout in app[_FANOUTS]))
+
+
+async def _stop_all(app: web.Application) -> None:
+    await asyncio.gather(*(fanout._stop() for fanout in app[_FANOUTS]))

@@ -28,7 +28,10 @@ async def liveness(request: web.Request) -> web.Response:
     """
     Answer 503 where only a restart helps: the connection, a group or a fan-out is over for good. 200 otherwise.
 
-    With ``reconnect`` a daemon that is away is come back to, so the process lives; without, its loss is the end.
+    With ``reconnect`` a daemon that is away is come back to, so the process lives; without, its loss is the end. A
+    group that the application has left itself is over as well, unless the application is stopping: nothing joins it
+    again. One that is to come and go is not for :func:`group_context`; join it over ``app[CONNECTION]``, which no probe
+    looks at.
 
     Example::
 

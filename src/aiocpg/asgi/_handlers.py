@@ -83,5 +83,7 @@ liveness = _Probe(_service.liveness, "Answers 503 where only a restart helps, 20
 """
 An ASGI application: 503 where only a restart helps, because the connection or a group is over for good; 200 otherwise.
 
-With ``reconnect`` a daemon that is away is come back to, so the process lives; without, its loss is the end.
+With ``reconnect`` a daemon that is away is come back to, so the process lives; without, its loss is the end. A group
+that the application has left itself is over as well, unless the application is stopping: nothing joins it again. One
+that is to come and go is not for :func:`group_lifespan`; join it over :func:`connection_of`, which no probe looks at.
 """

@@ -52,7 +52,10 @@ def shared_memory() -> Finding:
     text = f"/dev/shm has {free >> 20} MiB free, enough for {free // _HANDLE_SHM_BYTES} connections and groups"
     if free >= 2 * _HANDLE_SHM_BYTES:
         return Finding("shm", "ok", text)
-    cure = "enlarge it (mount -o remount,size=1G /dev/shm; docker run --shm-size), or remove what a crash left there"
+    cure = (
+        "enlarge it (mount -o remount,size=1G /dev/shm; docker run --shm-size), or remove what killed daemons have "
+        "left there"
+    )
     return Finding("shm", "problem", text, cure)
 
 

@@ -92,7 +92,7 @@ async def test_no_provider_is_told_and_costs_no_handle(without_provider: Cluster
     before = len(without_provider.shm_files())
     await engine.watch_quorum(hearing)
     assert hearing.states == [NO_PROVIDER]
-    await until(lambda: len(without_provider.shm_files()) == before)
+    await until(lambda: len(without_provider.shm_files()) <= before)
     await engine.aclose()
 
 

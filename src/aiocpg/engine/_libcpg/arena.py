@@ -21,6 +21,7 @@ KEEP = 2 * 1024 * 1024
 """Bytes an arena keeps between drains; what a bigger batch needed beyond it is given back."""
 
 _RECORD = struct.Struct("=5I")
+_NAME_AND_EVENT = struct.Struct("=10I")
 _MEMBER = struct.Struct("=3I")
 _NAME: int = lib.AIOCPG_NAME
 _MESSAGE: int = lib.AIOCPG_MESSAGE
@@ -76,7 +77,8 @@ class Arena:
         self.names = []
         if arena.count:
             try:
-                self._decode(arena, records)
+                if arena.count != 2 or not self._decode_alone(arena, records):
+                    self._decode(arena, records)
             except MemoryError:
                 # The rest of the batch is gone, as it would be had C found no room for it.
                 arena.lossy = handle
@@ -84,6 +86,17 @@ class Arena:
             if arena.size > KEEP:
                 lib.aiocpg_arena_trim(arena, KEEP)
         return status, records
+
+    def _decode_alone(self, arena: Any, records: list[Record]) -> bool:
+        # A name and one message, as nearly always when somebody waits for it: the same as below in a third of the time.
+        both = _NAME_AND_EVENT.unpack(ffi.buffer(arena.records, _NAME_AND_EVENT.size))
+        _, _, _, start, _, kind, nodeid, pid, length, count = both
+        if kind != _MESSAGE or count != 1:
+            return False
+        data = ffi.buffer(arena.bytes, start + length)
+        self.names.append((0, data[:start]))
+        records.append((self._addresses[nodeid, pid], data[start:]))
+        return True
 
     def _decode(self, arena: Any, records: list[Record]) -> None:
         # Slices of a cffi buffer are bytes, so each payload is copied once.

@@ -7,14 +7,11 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import shutil
 from collections.abc import Callable
 
 from aiocpg.engine._libcpg.status import Status, status_name
+from aiocpg.engine.corosync._shared_memory import no_space
 from aiocpg.errors import ConnectionLostError, CPGError, EngineUnavailableError, StatusError, UsageError
-
-_HANDLE_SHM_BYTES = 3_300_000
-"""What one handle takes in /dev/shm: three rings of 1 MiB and their headers, measured with libqb 2.0.6."""
 
 
 def unavailable(error: StatusError) -> EngineUnavailableError:
@@ -100,9 +97,10 @@ def _no_shared_memory(error: StatusError) -> EngineUnavailableError:
 
 def _shared_memory_full(error: StatusError) -> EngineUnavailableError:
     return EngineUnavailableError(
-        f"no space in /dev/shm ({_shm_free()} bytes free, a handle takes {_HANDLE_SHM_BYTES})",
-        "enlarge it ('mount -o remount,size=1G /dev/shm', docker run --shm-size) or remove what a crashed daemon left "
-        "there (qb-*); each group and each connection takes one handle",
+        no_space(),
+        "where the daemon runs, enlarge it ('mount -o remount,size=1G /dev/shm', docker run --shm-size) or remove what "
+        "killed daemons have left in it (qb-PID-* of a PID that does not run; the docs on containers say how); each "
+        "group and each connection takes one handle",
         transient=True,
     )
 
@@ -150,10 +148,3 @@ def _user_name() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
-
-
-def _shm_free() -> str:
-    try:
-        return str(shutil.disk_usage("/dev/shm").free)
-    except OSError as error:
-        return f"unknown, {error.strerror}"

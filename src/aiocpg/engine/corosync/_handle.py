@@ -62,6 +62,7 @@ class LoopHandle:
 
     Attributes:
         lost: Why it is dead, once it is.
+        is_held: Whether nothing is sent now, because a call on a thread sends.
     """
 
     def __init__(self, raw: RawHandle, port: LoopPort) -> None:
@@ -74,6 +75,7 @@ class LoopHandle:
         self._watch: Watch | None = None
         self._closed = False
         self.lost: CPGError | None = None
+        self.is_held = False
 
     def listen(self, owner: HandleOwner) -> None:
         """Register the descriptor with the loop."""
@@ -84,13 +86,15 @@ class LoopHandle:
         """Dispatch up to the budget, without blocking. A loss it meets is told to the owner in a later turn."""
         if self.lost is not None or self._closed:
             return ()
-        status, records = binding.drain(self._raw.handle, _arenas.arena, MAX_EVENTS_PER_DRAIN, MAX_BYTES_PER_DRAIN)
+        status, records = _arenas.arena.drain(self._raw.handle, MAX_EVENTS_PER_DRAIN, MAX_BYTES_PER_DRAIN)
         if status not in (Status.OK, Status.TRY_AGAIN):
             self.lose(lost_by(status))
         return records
 
     def mcast(self, data: bytes) -> bool:
-        """Send, or answer False: congested."""
+        """Send, or answer False: congested, or held."""
+        if self.is_held:
+            return False
         if self.lost is not None:
             raise self.lost.fresh()
         status = self._send(data, len(data))
@@ -98,6 +102,8 @@ class LoopHandle:
 
     def mcast_many(self, messages: Sequence[bytes]) -> int:
         """Send in order; answers how many were taken."""
+        if self.is_held:
+            return 0
         self.raise_lost()
         taken, status = self._guard.mcast_many(messages)
         self._was_taken(status)

@@ -22,7 +22,7 @@ from support.running import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
-SMALL = Limits(high=200_000, low=50_000, chunk=20_000, grace_seconds=0.3, farewell_seconds=30, hello_seconds=0.2)
+SMALL = Limits(high=200_000, low=50_000, chunk=20_000, grace_seconds=0.3, farewell_seconds=30, hello_seconds=30)
 
 
 def went(pid: int, reason: Reason, *left: int) -> ConfigurationChange:
@@ -113,7 +113,7 @@ async def test_one_process_does_not_take_all_sockets(tmp_path: Path) -> None:
 
 async def test_stranger_that_says_nothing_is_let_go(tmp_path: Path) -> None:
     """After a while, and without a word: a HELLO that is half there is none."""
-    async with serving(tmp_path, SMALL) as place:
+    async with serving(tmp_path, SMALL._replace(hello_seconds=0.2)) as place:
         silent, half = await place.connect(), await place.connect()
         half.send(_wire.hello(Hello(1))[:9])
         assert (await silent.end(), await half.end()) == ("", "")

@@ -12,9 +12,8 @@ from functools import partial
 import anyio
 import anyio.lowlevel
 import pytest
-import trio
 
-from aiocpg._loop import LoopEnd, LoopPort, TrioPort, Watch, current_port
+from aiocpg._loop import LoopPort, Watch, current_port
 from support.loops import BACKENDS, Backend, loop_of
 from support.running import in_thread, run_in, turns, until
 
@@ -202,26 +201,29 @@ async def test_soon_is_the_next_turn_and_not_this_one() -> None:
 
 
 async def test_signal_wakes_who_waits_for_it() -> None:
-    """Also who comes later; repeating it does nothing, and it may be set where the wait was cancelled."""
-    signal, other = current_port().signal(), current_port().signal()
+    """Once for each wait, again and again; it may be set where nobody waits, repeatedly, and after a cancelled wait."""
+    signal = current_port().signal()
     woken: list[str] = []
+    signal.set()
 
     async def wait() -> None:
-        await signal.wait()
-        woken.append("woken")
+        for _ in range(2):
+            await signal.wait()
+            woken.append("woken")
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         await turns()
         assert woken == []
-        signal.set()
-        signal.set()
-    await signal.wait()
-    assert woken == ["woken"]
+        for times in (1, 2):
+            signal.set()
+            signal.set()
+            await turns()
+            assert len(woken) == times
     with anyio.move_on_after(0.01) as scope:
-        await other.wait()
+        await signal.wait()
     assert scope.cancelled_caught
-    other.set()
+    signal.set()
 
 
 async def test_timer_that_is_cancelled_when_it_is_due_does_not_call() -> None:
@@ -328,89 +330,6 @@ async def test_port_is_here_in_its_loop_only(anyio_backend: Backend) -> None:
     assert not await in_thread(port.is_here)
     assert not await in_thread(lambda: run_in(anyio_backend, other))
     assert port.is_here()
-
-
-def test_there_is_no_port_without_a_loop() -> None:
-    """What opens anything is called in a coroutine."""
-    with pytest.raises(RuntimeError):
-        current_port()
-
-
-def test_trio_as_a_guest_of_asyncio_is_trio() -> None:
-    """Then two loops run in one thread, and the task at hand is trio's."""
-
-    async def host() -> type[LoopPort]:
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[type[LoopPort]] = loop.create_future()
-
-        async def guest() -> type[LoopPort]:
-            await trio.lowlevel.checkpoint()
-            return type(current_port())
-
-        trio.lowlevel.start_guest_run(
-            guest,
-            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
-            done_callback=lambda done: outcome.set_result(done.unwrap()),
-        )
-        return await outcome
-
-    assert asyncio.run(host()) is TrioPort
-
-
-def test_end_of_the_loop_is_told(anyio_backend: Backend) -> None:
-    """However the main coroutine ended."""
-    ends: list[str] = []
-    kept: list[LoopEnd] = []
-
-    async def well() -> None:
-        kept.append(LoopEnd(lambda: ends.append("well")))
-        await anyio.lowlevel.checkpoint()
-        assert ends == []
-
-    async def badly() -> None:
-        kept.append(LoopEnd(lambda: ends.append("badly")))
-        raise KeyError
-
-    run_in(anyio_backend, well)
-    with pytest.raises(KeyError):
-        run_in(anyio_backend, badly)
-    assert ends == ["well", "badly"]
-
-
-def test_end_of_the_loop_is_not_disturbed_by_what_is_asked_for_then(anyio_backend: Backend) -> None:
-    """Callbacks that go on and on, a timer, a task: that does not happen any more."""
-    errors: list[BaseException] = []
-    kept: list[LoopEnd] = []
-
-    async def main() -> None:
-        port = current_port()
-
-        def again() -> None:
-            port.call_soon(again, errors.append)
-
-        def end() -> None:
-            port.call_later(0, again, errors.append)
-            port.spawn(anyio.sleep_forever, "too late", errors.append)
-
-        again()
-        kept.append(LoopEnd(end))
-        await turns()
-
-    run_in(anyio_backend, main)
-    assert errors == []
-
-
-def test_end_of_the_loop_is_not_told_when_it_was_called_off(anyio_backend: Backend) -> None:
-    """Calling it off again, or after the end, does nothing."""
-    ends: list[str] = []
-
-    async def main() -> LoopEnd:
-        end = LoopEnd(lambda: ends.append("told"))
-        end.cancel()
-        return end
-
-    run_in(anyio_backend, main).cancel()
-    assert ends == []
 
 
 def test_watch_and_timer_may_be_closed_when_the_loop_has_ended(
