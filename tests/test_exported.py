@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from weakref import ref
 
 from aiocpg import ForkedError, GroupStatistics
@@ -69,6 +71,20 @@ def test_what_has_the_same_labels_is_added_up() -> None:
     """Two connections to two worlds may both be node 1 in a group of this name; Prometheus takes no series twice."""
     watched = Watched(counted(group(b"a")), counted(group(b"a", state="away"), ended=[group(b"b", state="lost")]))
     assert told(watched)[0] == {"a": (6, True, ("member", "away")), "b": (3, False, ("lost",))}
+
+
+def test_loops_may_add_their_connections_at_once() -> None:
+    """Each in its thread; none is left out."""
+    watched = Watched()
+    connections = [[counted(group(b"%d.%d" % (thread, number))) for number in range(100)] for thread in range(4)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(connections)) as threads:
+            list(threads.map(lambda some: list(map(watched.add, some)), connections))
+    finally:
+        sys.setswitchinterval(before)
+    assert len(told(watched)[0]) == 400
 
 
 def test_group_that_was_joined_again_counts_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Sequence
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from aiocpg import ConnectionLostError, Disconnected, SlowConsumerError, Stream
 from aiocpg._hub import Hub, Kinds
 from aiocpg._state.inbox import EVENT_OVERHEAD
+from support.lines import at_each_line
 from support.running import PATIENCE
 
 pytestmark = pytest.mark.anyio
@@ -206,3 +208,13 @@ async def test_gap_is_kept_for_the_first_readers() -> None:
     assert await words.receive_batch() == ["one"]
     with pytest.raises(ConnectionLostError):
         await words.receive_batch()
+
+
+@pytest.mark.parametrize("moment", range(8))
+async def test_another_thread_may_ask_what_is_buffered_while_somebody_begins_to_read(moment: int) -> None:
+    """Between any two lines."""
+    one = hub()
+    one.publish([1, 2])
+    lines = itertools.count()
+    with at_each_line(lambda: next(lines) == moment and one._somebody_took()):
+        assert one.buffered in [(2, 2 * EVENT_OVERHEAD), (0, 0)]

@@ -25,7 +25,7 @@ from aiocpg import (
 )
 from aiocpg.testing import ClusterNode, CorosyncCluster, MemoryCluster, MemoryNode
 from support.loops import Backend
-from support.running import PATIENCE, in_thread, run_in, until
+from support.running import PATIENCE, cancelling, in_thread, run_in, until
 
 pytestmark = pytest.mark.anyio
 
@@ -174,6 +174,26 @@ async def in_context(cpg: Connection) -> None:
     """Ask for the state now."""
     async with cpg.quorum() as quorum:
         assert quorum.state.is_quorate
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+async def test_watch_that_is_cancelled_leaves_nothing_behind(node: ClusterNode, moment: int) -> None:
+    """While it is opened, which waits for the daemon, and while it is read: who opens the next one has the state."""
+
+    async def watch(cpg: Connection) -> None:
+        async with cpg.quorum() as quorum:
+            async for _ in quorum:
+                pass
+
+    async with node.connect() as cpg:
+        with anyio.CancelScope() as scope:
+            await cancelling(watch(cpg), scope, moment)
+        assert scope.cancelled_caught
+        assert cpg._session.quorum.watches == []
+        with anyio.fail_after(PATIENCE):
+            async with cpg.quorum() as quorum:
+                assert quorum.state.is_quorate
+        await until(lambda: sum(name.endswith("/qb-event-quorum-data") for name in node.shm_files()) == 1)
 
 
 async def test_closed_connection_ends_every_watch(node: ClusterNode) -> None:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import pairwise
-from types import FrameType
-from typing import Any
 
 import anyio
 import pytest
@@ -19,6 +14,7 @@ from aiocpg._exported import COUNTERS, HISTOGRAMS, Watched
 from aiocpg._state.sends import OVERHEAD
 from aiocpg.testing import ClusterNode, MemoryCluster
 from support.handles import in_fork
+from support.lines import at_each_line
 from support.running import PATIENCE, in_thread, until
 
 pytestmark = pytest.mark.anyio
@@ -176,27 +172,6 @@ async def test_any_thread_may_ask(memory_cluster: MemoryCluster) -> None:
 
             tasks.start_soon(come_and_go)
             assert await in_thread(ask) > 0
-
-
-@contextmanager
-def at_each_line(look: Callable[[], object]) -> Iterator[None]:
-    """Do something at each line of aiocpg that is run here: anywhere there another thread may get its turn."""
-
-    def trace(frame: FrameType, what: str, _: Any) -> Any:
-        if "/aiocpg/" not in frame.f_code.co_filename:
-            return None
-        if what == "line":
-            sys.settrace(None)
-            look()
-            sys.settrace(trace)
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
 
 
 async def test_what_is_exported_only_grows_while_a_group_comes_and_goes(memory_cluster: MemoryCluster) -> None:

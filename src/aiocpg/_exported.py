@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from operator import attrgetter
+from threading import Lock
 from typing import NamedTuple, get_args
 from weakref import ref
 
@@ -89,13 +90,6 @@ class _Left(NamedTuple):
     told: ConnectionStatistics
 
 
-class _Sources(NamedTuple):
-    """One value, since scrapes come in other threads: each connection is in just one of the two."""
-
-    connections: tuple[Connection, ...]
-    left: tuple[_Left, ...]
-
-
 class Watched:
     """
     The connections whose numbers are exported. What counts never goes down, whatever becomes of them.
@@ -105,31 +99,34 @@ class Watched:
     """
 
     def __init__(self, *connections: Connection) -> None:
-        self._sources = _Sources(tuple(dict.fromkeys(connections)), ())
+        self._connections = list(dict.fromkeys(connections))
+        self._left: list[_Left] = []
+        # Scrapes come in threads of their own, and loops may have such: what is told of a connection that is let go
+        # must not be older than what a scrape has seen.
+        self._lock = Lock()
 
     def add(self, connection: Connection) -> None:
-        """Export this connection's numbers as well. Repeating does nothing."""
-        connections, left = self._sources
-        if connection not in connections:
-            others = tuple(one for one in left if one.connection() is not connection)
-            self._sources = _Sources((*connections, connection), others)
+        """Export this connection's numbers as well, from any thread. Repeating does nothing."""
+        with self._lock:
+            if connection not in self._connections:
+                self._connections.append(connection)
+                self._left = [one for one in self._left if one.connection() is not connection]
 
     def discard(self, connection: Connection) -> None:
         """
         Look at this connection no more, and let it go. What it has counted so far stays in the counters; nothing else
-        of it is exported. Repeating does nothing.
+        of it is exported. From any thread. Repeating does nothing.
         """
-        connections, left = self._sources
-        if connection in connections:
-            told = _told_by(connection)
-            others = tuple(one for one in connections if one is not connection)
-            self._sources = _Sources(others, (*_compact(left), *(_Left(ref(connection), one) for one in told)))
+        with self._lock:
+            if connection in self._connections:
+                self._connections.remove(connection)
+                self._left = [*_compact(self._left), *(_Left(ref(connection), told) for told in _told_by(connection))]
 
     def _snapshot(self) -> tuple[list[Exported], int]:
         """The groups of all connections, and how often these have come back."""
-        connections, left = self._sources
-        watched = [one for connection in connections for one in _told_by(connection)]
-        past = [one.told for one in left]
+        with self._lock:
+            watched = [told for connection in self._connections for told in _told_by(connection)]
+            past = [one.told for one in self._left]
         groups: dict[tuple[bytes, int], _Memberships] = defaultdict(_Memberships)
         for told in past:
             for one in (*told.ended, *told.groups):
@@ -168,13 +165,13 @@ def _told_by(connection: Connection) -> tuple[ConnectionStatistics, ...]:
         return ()
 
 
-def _compact(left: Iterable[_Left]) -> tuple[_Left, ...]:
+def _compact(left: Iterable[_Left]) -> list[_Left]:
     """The same; those that nobody holds any more, and that cannot be added again, as one."""
     held = [one for one in left if one.connection() is not None]
     gone = [one.told for one in left if one not in held]
     groups = counted(group for told in gone for group in (*told.ended, *told.groups))
     reconnects = sum(told.reconnects for told in gone)
-    return (_Left(lambda: None, ConnectionStatistics((), reconnects, groups)), *held)
+    return [_Left(lambda: None, ConnectionStatistics((), reconnects, groups)), *held]
 
 
 def shown(name: bytes) -> str:

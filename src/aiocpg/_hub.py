@@ -116,9 +116,10 @@ class Hub(Generic[T]):
     def buffered(self) -> tuple[int, int]:
         """Events that were not read, for each reader, and the bytes they count for; before the first, what is kept."""
         inboxes = [inbox for inbox, _ in self._held]
-        if not inboxes and self._backlog is not None:
-            kept = self._backlog.events
-            return len(kept), self._backlog.size if kept else 0
+        backlog = self._backlog  # looked at once: this is asked for in other threads, too
+        if not inboxes and backlog is not None:
+            kept = backlog.events
+            return len(kept), backlog.size if kept else 0
         return sum(len(inbox.events) for inbox in inboxes), sum(inbox.size for inbox in inboxes)
 
     @property

@@ -199,7 +199,8 @@ class Session:
         groups = tuple(one for one in told if not one.is_over)
         # Somebody may still hold what is over, and not have closed it.
         over = [one for one in told if one.is_over]
-        return ConnectionStatistics(groups, self.link.returns, counted((*counting.ended, *over)))
+        ended = counted((*counting.ended, *over)) if over else counting.ended
+        return ConnectionStatistics(groups, self.link.returns, ended)
 
     async def ask(self, question: Callable[[Engine], Awaitable[T]]) -> T:
         """Put a question to the engine; with a way back, to the next one when this one is lost over it."""

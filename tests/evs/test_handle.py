@@ -770,6 +770,18 @@ async def test_empty_trace_is_none() -> None:
             assert sizes[0] == sizes[-1]
 
 
+async def test_trace_may_be_any_buffer() -> None:
+    """And nothing else. Were it counted by its items, the frame would be malformed, with all that is in it."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, groups=["g"]) as (one,):
+            await one.mcast_groups(["g"], b"neighbour")
+            await one.mcast_traced(memoryview(array("I", [7, 8])), ["g"], b"traced")
+            with pytest.raises(TypeError):
+                await one.mcast_traced("text", ["g"], b"x")  # type: ignore[arg-type]
+            assert (await read(one, Delivery)).data == b"neighbour"
+            assert (await read(one, Delivery)).trace == array("I", [7, 8]).tobytes()
+
+
 async def test_trace_that_is_too_long_is_refused() -> None:
     """Nothing is sent then."""
     with MemoryCluster() as cluster:

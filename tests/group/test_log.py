@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 
+import anyio
 import pytest
 
 from aiocpg import EngineError, SlowConsumerError
@@ -103,3 +105,27 @@ async def test_life_of_a_group_is_logged(memory_cluster: MemoryCluster, caplog: 
     assert "2 members, joined: 2:" in texts[2]
     assert "JOIN" in texts[2]
     assert {record.levelno for record in ours} == {logging.INFO}
+
+
+async def test_each_of_several_views_that_come_at_once_has_its_own_number(
+    memory_cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In its field as in its text; others come and go while this member's loop is busy."""
+    caplog.set_level(logging.INFO, "aiocpg")
+    node = memory_cluster.node(1)
+    async with node.connect() as cpg, cpg.join("g") as group:
+
+        def come_and_go() -> None:
+            async def member() -> None:
+                async with memory_cluster.node(2).connect() as other, other.join("g"):
+                    pass
+
+            anyio.run(member)
+
+        elsewhere = threading.Thread(target=come_and_go)
+        elsewhere.start()
+        elsewhere.join()  # this loop stands still
+        await until(lambda: group.view.number == 3)
+        ours = [record for record in caplog.records if getattr(record, "aiocpg_member", "") == str(group.me)]
+    found = [(record.getMessage().split()[3], record.aiocpg_view) for record in ours if " view " in record.getMessage()]  # type: ignore[attr-defined]
+    assert found == [("1", 1), ("2", 2), ("3", 3)]

@@ -48,6 +48,14 @@ async def test_message_is_sent_in_a_span_and_tells_of_it(tracing: TracerProvider
         assert f"{span.context.trace_id:032x}-{span.context.span_id:016x}" in message.trace.decode()
 
 
+async def test_message_to_nobody_has_a_name_as_well(tracing: TracerProvider, spans: InMemorySpanExporter) -> None:
+    """It is sent to what is joined, and that is nothing."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1) as (one,):
+            await otel.mcast_groups(one, one.groups, b"lost", tracer_provider=tracing)
+    assert [span.name for span in spans.get_finished_spans()] == ["send"]
+
+
 async def test_send_that_fails_shows_in_its_span(tracing: TracerProvider, spans: InMemorySpanExporter) -> None:
     """The error goes on to the caller."""
     with MemoryCluster() as cluster:

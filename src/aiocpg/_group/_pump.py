@@ -221,8 +221,8 @@ class Pump:
         for view in events:
             if isinstance(view, View):
                 text = "= %r: view %d of %d members, joined: %s, left: %s"
-                numbers = view.number, len(view.members)
-                self.log(logging.INFO, text, view.group, *numbers, _named(view.joined), _named(view.left))
+                numbers, changes = (view.number, len(view.members)), (_named(view.joined), _named(view.left))
+                self.log(logging.INFO, text, view.group, *numbers, *changes, view=view)
 
     def _reader_is_slow(self) -> None:
         self.log(logging.WARNING, "! group %r: a reader is slow, and loses events from here on", self.membership.name)

@@ -181,7 +181,7 @@ class Evs:
         return self._send_now(guarantee, keys, data) or await self._send(guarantee, keys, data)
 
     async def mcast_traced(
-        self, context: bytes, groups: Iterable[GroupLike], *buffers: Buffer, guarantee: Guarantee = Guarantee.AGREED
+        self, context: Buffer, groups: Iterable[GroupLike], *buffers: Buffer, guarantee: Guarantee = Guarantee.AGREED
     ) -> Ticket:
         """
         As :meth:`mcast_groups`, with the context of a trace beside the payload: :attr:`Delivery.trace` of every copy.
@@ -196,15 +196,19 @@ class Evs:
             guarantee: The same.
 
         Raises:
-            ValueError: The context is longer; nothing was sent.
+            TypeError: The context is no bytes; nothing was sent.
+            ValueError: It is longer; nothing was sent.
             CPGError: As :meth:`mcast_groups`.
         """
-        if len(context) > MAX_TRACE:
-            raise ValueError(f"the context of a trace has at most {MAX_TRACE} bytes, not {len(context)}")
+        trace = bytes(memoryview(context))  # whatever its items are, it is bytes that are counted
+        if len(trace) > MAX_TRACE:
+            raise ValueError(f"the context of a trace has at most {MAX_TRACE} bytes, not {len(trace)}")
         self._check()
+        keys = keys_of(as_groups(groups))
         data = joined(buffers, MAX_MESSAGE_SIZE)
-        meta = encode_trace(context) if context else b""
-        return await self._send(guarantee, keys_of(as_groups(groups)), data, meta)
+        if not trace:
+            return self._send_now(guarantee, keys, data) or await self._send(guarantee, keys, data)
+        return await self._send(guarantee, keys, data, encode_trace(trace))
 
     # -- Reading
 

@@ -56,7 +56,7 @@ async def mcast_groups(
     }
     span: Span = INVALID_SPAN
     with doing_no_harm():
-        span = tracer(tracer_provider).start_span(f"send {to}", kind=SpanKind.PRODUCER, attributes=attributes)
+        span = tracer(tracer_provider).start_span(f"send {to}".rstrip(), kind=SpanKind.PRODUCER, attributes=attributes)
     given = groups if isinstance(groups, (str, bytes, EvsGroup)) else wanted
     try:
         # Nothing that is done here makes spans of its own, so this one need not be the current one.
