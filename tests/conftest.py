@@ -31,7 +31,7 @@ Milliseconds without the token that a daemon takes for its loss where it has no 
 A machine that stands still for longer than the usual half a second makes it form its ring anew, amid a test.
 """
 
-NODE_FIXTURES = {"node", "cluster", "fresh_node", "fresh_cluster"}
+NODE_FIXTURES = {"node", "cluster", "fresh_node", "fresh_cluster", "patient_cluster"}
 
 
 def pytest_configure() -> None:
@@ -85,9 +85,13 @@ def node(single: CorosyncCluster) -> ClusterNode:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[CorosyncCluster]:
-    """Three nodes for one module; a test that harms them heals them."""
-    with CorosyncCluster(nodes=3) as cluster:
+def cluster(request: pytest.FixtureRequest) -> Iterator[CorosyncCluster]:
+    """
+    Three nodes for one module; a test that harms them heals them.
+
+    Their token is the module's ``TOKEN_OF_CLUSTER``: a long one where no test waits for a node to be missed.
+    """
+    with CorosyncCluster(nodes=3, token=getattr(request.module, "TOKEN_OF_CLUSTER", 500)) as cluster:
         yield cluster
 
 
@@ -95,6 +99,13 @@ def cluster() -> Iterator[CorosyncCluster]:
 def fresh_cluster() -> Iterator[CorosyncCluster]:
     """Three nodes for one test, which may do to them what it likes."""
     with CorosyncCluster(nodes=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def patient_cluster() -> Iterator[CorosyncCluster]:
+    """Three nodes for one test that lets none go without notice: one is not missed because the machine stood still."""
+    with CorosyncCluster(nodes=3, token=3_000) as cluster:
         yield cluster
 
 
