@@ -87,8 +87,8 @@ async def flood(client: Client, seconds: float, *, each: bool) -> int:
     most = max(len(batch), WINDOW // (size + OVERHEAD))
     sent = received = 0
     end = time.perf_counter() + seconds
-    while received < sent or time.perf_counter() < end:
-        if time.perf_counter() < end and sent - received + len(batch) <= most:
+    while received < sent or not sent or time.perf_counter() < end:
+        if (not sent or time.perf_counter() < end) and sent - received + len(batch) <= most:
             sent += await client.send_each(batch) if each else client.send_many(batch)
             received += client.drain()
         else:

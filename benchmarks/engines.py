@@ -155,7 +155,7 @@ async def flood(channel: Channel, size: int, seconds: float) -> int:
 
     async def send() -> None:
         nonlocal sent
-        while time.perf_counter() < end:
+        while not sent or time.perf_counter() < end:
             await channel.send(hundred)
             sent += HUNDRED
             await asyncio.sleep(0)  # a send that need not wait would keep the reader out

@@ -52,7 +52,7 @@ class Member:
         """Send for so long; return how many messages went out and have come back."""
         before, end = self._sent, time.perf_counter() + seconds
         send, payload = self._evs.mcast_joined, self._payload
-        while time.perf_counter() < end:
+        while self._sent == before or time.perf_counter() < end:
             for _ in range(CALLS_BETWEEN_LOOKS):
                 await send(payload, guarantee=guarantee)
             self._sent += CALLS_BETWEEN_LOOKS

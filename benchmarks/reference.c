@@ -102,8 +102,9 @@ static void flood(size_t burst, double seconds)
 {
 	double end = now() + seconds;
 
-	while (now() < end)
+	do
 		send_burst(burst);
+	while (now() < end);
 	receive_rest();
 }
 

@@ -24,7 +24,14 @@ settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("soak", deadline=None, print_blob=True, max_examples=2000)
 settings.load_profile("default")
 
-NODE_FIXTURES = {"node", "cluster", "fresh_node", "fresh_cluster"}
+TOKEN_OF_ONE = 10_000
+"""
+Milliseconds without the token that a daemon takes for its loss where it has no others, and so nobody to notice it by.
+
+A machine that stands still for longer than the usual half a second makes it form its ring anew, amid a test.
+"""
+
+NODE_FIXTURES = {"node", "cluster", "fresh_node", "fresh_cluster", "patient_cluster"}
 
 
 def pytest_configure() -> None:
@@ -67,7 +74,7 @@ def local_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 @pytest.fixture(scope="session")
 def single() -> Iterator[CorosyncCluster]:
     """One node for the whole session, for tests that leave it as they found it."""
-    with CorosyncCluster(nodes=1) as cluster:
+    with CorosyncCluster(nodes=1, token=TOKEN_OF_ONE) as cluster:
         yield cluster
 
 
@@ -78,9 +85,13 @@ def node(single: CorosyncCluster) -> ClusterNode:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[CorosyncCluster]:
-    """Three nodes for one module; a test that harms them heals them."""
-    with CorosyncCluster(nodes=3) as cluster:
+def cluster(request: pytest.FixtureRequest) -> Iterator[CorosyncCluster]:
+    """
+    Three nodes for one module; a test that harms them heals them.
+
+    Their token is the module's ``TOKEN_OF_CLUSTER``: a long one where no test waits for a node to be missed.
+    """
+    with CorosyncCluster(nodes=3, token=getattr(request.module, "TOKEN_OF_CLUSTER", 500)) as cluster:
         yield cluster
 
 
@@ -92,9 +103,16 @@ def fresh_cluster() -> Iterator[CorosyncCluster]:
 
 
 @pytest.fixture
+def patient_cluster() -> Iterator[CorosyncCluster]:
+    """Three nodes for one test that lets none go without notice: one is not missed because the machine stood still."""
+    with CorosyncCluster(nodes=3, token=3_000) as cluster:
+        yield cluster
+
+
+@pytest.fixture
 def fresh_node() -> Iterator[ClusterNode]:
     """One node for one test, which may do to it what it likes."""
-    with CorosyncCluster(nodes=1) as cluster:
+    with CorosyncCluster(nodes=1, token=TOKEN_OF_ONE) as cluster:
         yield cluster.node(1)
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.running import in_thread
+from support.standstills import without_standstills
 from testing.users import NOBODY, as_user
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "howto" / "containers.md").read_text()
@@ -61,7 +62,7 @@ def said(node: ClusterNode, *words: str, program: str = CLIENT) -> str:
     """Run a program on a node, in what the words make, and return what it prints."""
     command = [*words, sys.executable, "-c", program]
     with node.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        return str(process.communicate(timeout=60)[0]).strip()
+        return without_standstills(process.communicate(timeout=60)[0]).strip()
 
 
 @pytest.mark.parametrize(

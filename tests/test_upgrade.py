@@ -48,15 +48,15 @@ async def upgrade(node: ClusterNode) -> None:
     await node.until_ready()
 
 
-async def test_rolling_restart_costs_those_that_stay_nothing(fresh_cluster: CorosyncCluster) -> None:
+async def test_rolling_restart_costs_those_that_stay_nothing(patient_cluster: CorosyncCluster) -> None:
     """Each node in turn: it comes back as a newcomer, and the other two have every message of one another."""
     async with contextlib.AsyncExitStack() as stack:
         services = {}
-        for node in fresh_cluster.nodes:
+        for node in patient_cluster.nodes:
             cpg = await stack.enter_async_context(node.connect(reconnect=QUICK))
             services[node.nodeid] = Service(await stack.enter_async_context(cpg.join("orders")))
         everybody = tuple(service.group.me for service in services.values())
-        for node in fresh_cluster.nodes:
+        for node in patient_cluster.nodes:
             away = services[node.nodeid]
             sender, reader = (service for nodeid, service in services.items() if nodeid != node.nodeid)
             numbers = [f"{node.nodeid}.{number}".encode() for number in range(50)]

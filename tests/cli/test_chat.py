@@ -13,7 +13,7 @@ from cli.terminals import Terminal, records, run
 Open = Callable[..., Terminal]
 
 
-@pytest.mark.corosync(nodes=2)
+@pytest.mark.corosync(nodes=2, token=3_000)
 def test_two_terminals_talk_and_see_each_other_die(corosync_cluster: CorosyncCluster, terminal: Open) -> None:
     """What is typed in one is read in the other; kill -9 shows as PROCDOWN there."""
     first = terminal(corosync_cluster.node(1), "chat", "talk", on_terminal=True)

@@ -42,6 +42,11 @@ class Member:
         """All that has come."""
         return [record for batch in self.batches for record in batch]
 
+    @property
+    def messages(self) -> list[tuple[Address, bytes]]:
+        """The messages among it: a daemon that the machine holds up forms its ring anew, which is another record."""
+        return [record for record in self.records if isinstance(record, tuple)]
+
     def on_readable(self) -> None:
         """Drain."""
         if not self.is_lazy:
@@ -101,12 +106,12 @@ async def test_own_join_comes_first_then_the_ring_then_messages(engine: Engine) 
     member = Member(await engine.join(b"group"))
     assert member.membership.mcast(b"early")
     assert member.membership.mcast_many([b"a", b"b"]) == 2
-    await until(lambda: len(member.records) == 5)
+    await until(lambda: len(member.messages) == 3)
     me = member.membership.me
-    change, ring, *messages = member.records
+    change, ring, *_ = member.records
     assert change == joined(me)
     assert isinstance(ring, RingChange)
-    assert messages == [(me, b"early"), (me, b"a"), (me, b"b")]
+    assert member.messages == [(me, b"early"), (me, b"a"), (me, b"b")]
 
 
 async def test_own_departure_comes_behind_all_that_was_taken(engine: Engine) -> None:
@@ -117,7 +122,7 @@ async def test_own_departure_comes_behind_all_that_was_taken(engine: Engine) -> 
     assert member.membership.mcast_many([b"%d" % n for n in range(50)]) == 50
     await member.membership.leave()
     await until(lambda: left(me) in member.records)
-    assert [record for record in member.records if isinstance(record, tuple)] == [(me, b"%d" % n) for n in range(50)]
+    assert member.messages == [(me, b"%d" % n) for n in range(50)]
     assert member.records[-1] == left(me)
     await member.membership.aclose()
     await member.membership.aclose()
@@ -127,7 +132,7 @@ async def test_own_departure_comes_behind_all_that_was_taken(engine: Engine) -> 
 async def test_drain_takes_a_budget_and_is_called_again(engine: Engine) -> None:
     """A flood does not hold the loop; a partly drained batch needs no new traffic to go on."""
     member = Member(await engine.join(b"group"))
-    await until(lambda: len(member.records) == 2)
+    await until(lambda: len(member.records) >= 2)
     member.batches.clear()
     member.is_lazy = True
     sent = 0
@@ -135,7 +140,7 @@ async def test_drain_takes_a_budget_and_is_called_again(engine: Engine) -> None:
         sent += member.membership.mcast_many([b"x"] * (1000 - sent))
         await anyio.lowlevel.checkpoint()
     member.is_lazy = False
-    await until(lambda: len(member.records) == 1000)
+    await until(lambda: len(member.messages) == 1000)
     assert max(map(len, member.batches)) <= MAX_EVENTS_PER_DRAIN
     member.membership.abandon()
 
@@ -143,12 +148,12 @@ async def test_drain_takes_a_budget_and_is_called_again(engine: Engine) -> None:
 async def test_drain_ends_behind_the_event_that_passes_the_bytes(engine: Engine) -> None:
     """One mebibyte of payload per turn."""
     member = Member(await engine.join(b"group"))
-    await until(lambda: len(member.records) == 2)
+    await until(lambda: len(member.records) >= 2)
     member.batches.clear()
     most = bytes(engine.max_message_size)
     for _ in range(3):
         await until(lambda: member.membership.mcast(most))
-    await until(lambda: len(member.records) == 3)
+    await until(lambda: len(member.messages) == 3)
     for batch in member.batches:
         sizes = [len(record[1]) for record in batch if isinstance(record, tuple)]
         assert sum(sizes[:-1]) <= MAX_BYTES_PER_DRAIN
@@ -170,7 +175,8 @@ async def test_ring_is_reported_when_asked_for(engine: Engine, rings: Rings) -> 
     engine.ask_ring()
     engine.ask_ring()
     await until(lambda: rings.rings)
-    assert [change.nodes for change in rings.rings] == [(1,)]
+    assert {change.nodes for change in rings.rings} == {(1,)}
+    assert len(rings.rings) == len(set(rings.rings))
 
 
 async def test_loss_is_told_once_and_raised_by_every_call(fresh_node: ClusterNode, rings: Rings) -> None:
@@ -178,7 +184,7 @@ async def test_loss_is_told_once_and_raised_by_every_call(fresh_node: ClusterNod
     engine = await open_engine("corosync://", current_port(), enter=fresh_node.enter)
     engine.listen(rings)
     member = Member(await engine.join(b"group"))
-    await until(lambda: len(member.records) == 2)
+    await until(lambda: len(member.records) >= 2)
     fresh_node.kill()
     await until(lambda: member.errors and rings.errors)
     with pytest.raises(ConnectionLostError):
@@ -190,4 +196,5 @@ async def test_loss_is_told_once_and_raised_by_every_call(fresh_node: ClusterNod
             await call
     await member.membership.aclose()
     await engine.aclose()
-    assert (len(member.records), len(member.errors), len(rings.errors)) == (2, 1, 1)
+    assert member.records[0] == joined(member.membership.me)
+    assert (len(member.errors), len(rings.errors)) == (1, 1)

@@ -17,6 +17,8 @@ from support.running import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 Connect: TypeAlias = Callable[[], Opening[Connection]]
 
 _numbers = itertools.count(1)

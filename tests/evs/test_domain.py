@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from functools import partial
 
 import anyio
@@ -169,6 +170,19 @@ async def test_evicted_member_wakes_and_comes_back_as_a_newcomer() -> None:
             again = await three.mcast_joined(b"again", guarantee=SAFE)
             assert not (await receipt(again)).transitional
             assert (await data_until(one, b"again"))[-1] == b"again"
+
+
+@leaving_nothing
+async def test_loop_that_stood_still_takes_nobody_for_late() -> None:
+    """The answers came meanwhile; wherever it is in what it does. Everybody stands still here, as in one process."""
+    with MemoryCluster() as cluster:
+        async with handles(cluster, 1, 2, stall_timeout=5 * SOON, evict_after=5 * SOON) as (one, two):
+            for after in range(8):
+                ticket = await one.mcast_groups(["g"], b"x", guarantee=SAFE)
+                await turns(after)
+                time.sleep(10 * SOON)  # noqa: ASYNC251 - that is what must do no harm
+                assert not (await receipt(ticket)).transitional
+            assert [each.statistics.stalls + each.statistics.evictions for each in (one, two)] == [0, 0]
 
 
 # -- Receipts

@@ -43,6 +43,8 @@ from support.running import PATIENCE, in_thread, run_in, turns
 
 pytestmark = pytest.mark.anyio
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 SAFE = Guarantee.SAFE
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.standstills import without_standstills
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "examples.dashboard"]
 """To be run in ROOT."""
@@ -31,7 +33,7 @@ def dashboard(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str
         finally:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
             try:
-                rest = process.communicate(timeout=PATIENCE)[0]
+                rest = without_standstills(process.communicate(timeout=PATIENCE)[0])
             finally:
                 process.kill()
         assert (process.returncode, rest) == (0, ""), f"ended with {process.returncode}: {rest}"

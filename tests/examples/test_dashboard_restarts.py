@@ -20,6 +20,8 @@ from aiocpg.testing import ClusterNode, CorosyncCluster
 
 from .dashboards import PATIENCE, PROGRAM, ROOT
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 CLIENTS = 4
 LINES = 60
 """Of each client; of all together fewer than a page begins with."""

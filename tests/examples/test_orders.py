@@ -21,6 +21,8 @@ from support.web_servers import PATIENCE, Server
 
 pytestmark = pytest.mark.anyio
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 CLIENTS = 4
 PAGES_EACH = 2
 BETWEEN = 40

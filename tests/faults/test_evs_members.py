@@ -22,10 +22,10 @@ AGREED = {"domain": "agreed", "has_safe": False}
 
 @pytest.mark.usefixtures("no_leaks")
 async def test_stopped_member_holds_safe_up_and_not_agreed(
-    cluster: CorosyncCluster, tmp_path: Path, measured: Measured
+    patient_cluster: CorosyncCluster, tmp_path: Path, measured: Measured
 ) -> None:
     """``Stalled`` names it, a domain of the same processes without SAFE flows, and at last all have one order."""
-    async with staged(cluster, tmp_path) as stage:
+    async with staged(patient_cluster, tmp_path) as stage:
         awake = [stage.enter(1), stage.enter(2)]
         flowing = [stage.enter(1, **AGREED), stage.enter(2, **AGREED)]
         process = stage.enter_apart(3, {}, AGREED)
@@ -94,10 +94,10 @@ async def test_members_come_back_with_a_killed_daemon(
 
 @pytest.mark.usefixtures("no_leaks")
 async def test_evicted_member_is_told_and_comes_back(
-    cluster: CorosyncCluster, tmp_path: Path, measured: Measured
+    patient_cluster: CorosyncCluster, tmp_path: Path, measured: Measured
 ) -> None:
     """The others go on without it after a second, and with it once it runs again."""
-    async with staged(cluster, tmp_path) as stage:
+    async with staged(patient_cluster, tmp_path) as stage:
         awake = [stage.enter(node, evict_after=1.0) for node in (1, 2)]
         process = stage.enter_apart(3, {"evict_after": 1.0})
         [stopped] = process.players

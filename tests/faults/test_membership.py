@@ -113,7 +113,7 @@ async def test_members_see_a_node_leave_and_join_in_one_view_when_it_was_away_fo
     """A node that was alone between two rings of the others is in ``left`` and ``joined``: its history has parted."""
     async with watching(cluster) as watchers:
         attempts, together = 0, False
-        while not together and attempts < 20:  # whether the others form a ring without it meanwhile is a matter of luck
+        while not together and attempts < 60:  # whether the others form a ring without it meanwhile is a matter of luck
             attempts += 1
             cluster.partition({1, 2}, {3})
             assert (await watchers.next(3)).members == (watchers.groups[3].me,)
@@ -180,14 +180,14 @@ async def test_config_change_on_exec_crash_is_seen_as_nodedown_and_its_members_a
             assert set(view.members) == watchers.of(1, 2)
 
 
-async def test_config_change_on_node_leave_is_seen_as_procdown(fresh_cluster: CorosyncCluster) -> None:
+async def test_config_change_on_node_leave_is_seen_as_procdown(patient_cluster: CorosyncCluster) -> None:
     """A daemon that is terminated takes leave for its members, who are told of the loss; the others go on."""
-    async with watching(fresh_cluster, nodes=(1, 2)) as watchers, fresh_cluster.node(3).connect() as cpg:
+    async with watching(patient_cluster, nodes=(1, 2)) as watchers, patient_cluster.node(3).connect() as cpg:
         group = await cpg.join(GROUP)
         for node in (1, 2):
             assert (await watchers.next(node)).joined == {group.me: Reason.JOIN}
         events = group.events()
-        fresh_cluster.node(3).terminate()
+        patient_cluster.node(3).terminate()
         for node in (1, 2):
             view = await watchers.next(node)
             assert (view.left, view.joined) == ({group.me: Reason.PROCDOWN}, {})
@@ -214,15 +214,15 @@ async def test_config_change_on_node_restart_is_seen_as_nodedown_and_join(fresh_
         await all_talk(watchers)
 
 
-async def test_config_change_on_lowest_node_join_is_seen_by_all(fresh_cluster: CorosyncCluster) -> None:
+async def test_config_change_on_lowest_node_join_is_seen_by_all(patient_cluster: CorosyncCluster) -> None:
     """The node with the lowest number represents the new ring, and a member there is the first of the list at once."""
-    fresh_cluster.node(1).terminate()
-    await fresh_cluster.until_formed({2, 3})
-    async with watching(fresh_cluster, nodes=(2, 3)) as watchers:
+    patient_cluster.node(1).terminate()
+    await patient_cluster.until_formed({2, 3})
+    async with watching(patient_cluster, nodes=(2, 3)) as watchers:
         assert watchers.groups[2].view.ring_id.nodeid == 2
-        await fresh_cluster.node(1).until_gone()
-        fresh_cluster.node(1).start()
-        await fresh_cluster.until_formed()
+        await patient_cluster.node(1).until_gone()
+        patient_cluster.node(1).start()
+        await patient_cluster.until_formed()
         await watchers.join(1)
         lowest = watchers.groups[1].me
         for node in NODES:

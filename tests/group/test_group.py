@@ -34,6 +34,8 @@ from support.running import PATIENCE, Ticker, in_thread, run_in, turns, until
 
 pytestmark = pytest.mark.anyio
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 
 @pytest.fixture
 async def cpg(node: ClusterNode) -> AsyncIterator[Connection]:

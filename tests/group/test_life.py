@@ -34,6 +34,8 @@ from support.undelivered import OUR_JOIN, RING, Delivering, Undelivered
 
 pytestmark = pytest.mark.anyio
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 
 @pytest.fixture
 async def cpg(node: ClusterNode) -> AsyncIterator[Connection]:

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(scope="module")
 def mortal_cluster() -> Iterator[CorosyncCluster]:
     """A node whose daemon the tests may kill."""
-    with CorosyncCluster(nodes=1) as cluster:
+    with CorosyncCluster(nodes=1, token=10_000) as cluster:
         yield cluster
 
 

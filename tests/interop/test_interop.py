@@ -18,6 +18,8 @@ from interop.our_member import Send, contents_of, run_member, send_in_batches, s
 
 pytestmark = pytest.mark.anyio
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 MAX_ATOMIC = 1_047_552
 LARGE = 3_000_000
 NODES = (1, 2, 3)

@@ -100,6 +100,8 @@ class Household:
         self.owner, self.guard = owner.pid, guard
         self.keeper = child_of(guard)
         self.spaces = {namespaces(pid) for pid in pids}
+        # While these are open, the numbers of the namespaces are not given to those of a cluster beside this one.
+        self._held = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for pid in pids for kind in ("net", "mnt")]
         self.inhabitants = residents(self.spaces)
         assert len(self.spaces) == 2
         assert set(pids) < self.inhabitants
@@ -114,6 +116,8 @@ class Household:
         pids = {self.guard, self.keeper, *self.inhabitants}
         assert [pid for pid in pids if not ends(pid)] == []
         assert [pid for pid in residents(self.spaces) if not ends(pid)] == []
+        while self._held:
+            os.close(self._held.pop())
 
 
 ENDS: dict[str, Callable[[Household, IO[str]], object]] = {
@@ -162,6 +166,24 @@ def _is_swept_by_a_start() -> bool:
         with CorosyncCluster(nodes=1):
             household.check_gone()
     return were_there
+
+
+def test_a_guard_that_comes_late_does_not_take_a_neighbour_for_its_own() -> None:
+    """The kernel gives the numbers of namespaces that are no more to the next ones, as those of a parallel worker."""
+    with running(OWNER) as owner:
+        assert owner.stdout is not None
+        guard = int(owner.stdout.readline().split()[0])
+        keeper = child_of(guard)
+        os.kill(guard, signal.SIGSTOP)
+        for pid in (owner.pid, keeper):
+            os.kill(pid, signal.SIGKILL)
+            assert ends(pid)
+        with CorosyncCluster(nodes=3) as neighbour:
+            pids = [daemon_pid(node) for node in neighbour.nodes]
+            os.kill(guard, signal.SIGCONT)
+            assert ends(guard)
+            assert [node.pid for node in neighbour.nodes] == pids
+            assert [joined(node) for node in neighbour.nodes] == [{1, 2, 3}] * 3
 
 
 def test_no_pid_of_a_daemon_is_taken_when_a_cluster_was_closed() -> None:

@@ -37,12 +37,12 @@ async def test_snapshot_is_ahead_of_the_stream(fresh_node: ClusterNode) -> None:
     assert says("never wait for every member without a timeout")
 
 
-async def test_member_list_is_sorted_and_not_by_age(fresh_cluster: CorosyncCluster) -> None:
+async def test_member_list_is_sorted_and_not_by_age(patient_cluster: CorosyncCluster) -> None:
     """A newcomer with a lower address stands before its seniors; the docs say so."""
     async with AsyncExitStack() as stack:
         senior, newcomer = [
             await stack.enter_async_context((await stack.enter_async_context(node.connect())).join("group"))
-            for node in (fresh_cluster.node(3), fresh_cluster.node(1))
+            for node in (patient_cluster.node(3), patient_cluster.node(1))
         ]
         await until(lambda: senior.members == (newcomer.me, senior.me))
         assert newcomer.view.stayed == (senior.me,)

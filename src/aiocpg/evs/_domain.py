@@ -189,7 +189,11 @@ class Domain:
         if endpoint is None:
             return
         whole = self.sending.look(endpoint)
-        endpoint.look(self._port.time())
+        now = self._port.time()
+        if self._timer is not None and now > self._timer_at:
+            endpoint.excuse(now - self._timer_at)
+            self._timer_at = now  # once; it is called in a moment
+        endpoint.look(now)
         self._hand_out(endpoint)
         self.sending.go_on(whole)
         if endpoint.disagreeing is not None:
@@ -233,7 +237,10 @@ class Domain:
             self._timer = None
 
     def _time_is_up(self) -> None:
+        late = self._port.time() - self._timer_at
         self._timer = None
+        if self._endpoint is not None:
+            self._endpoint.excuse(late)
         self._go_on()
 
     # -- Lives

@@ -20,7 +20,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +42,6 @@ from ._syscalls import (
 PACKET = 1 << 16
 """No request or answer is longer, in bytes."""
 
-_IDENTITY = struct.Struct("QQ")
 """How the keeper tells its guard of a namespace."""
 
 _TO_END = 10.0
@@ -74,7 +72,7 @@ class Place:
 class Keeper:
     """The cluster's parts, and one method for each request of the owner."""
 
-    def __init__(self, ip: str, guard: int, report: int) -> None:
+    def __init__(self, ip: str, guard: int, report: socket.socket) -> None:
         unshare(CLONE_NEWNET | CLONE_NEWNS)
         make_private()
         self.ip = ip
@@ -122,7 +120,7 @@ class Keeper:
             self.configure([line.replace("{home}", f"/proc/{os.getpid()}/fd/{self.home.net}") for line in links])
             mark(self.guard)
             self.nodes[node] = place = Place()
-            os.write(self.report, _IDENTITY.pack(*identity(place.net)))
+            socket.send_fds(self.report, [b"n"], [place.net])
             roots = [os.open(target, os.O_RDONLY | os.O_DIRECTORY) for target in tmpfs]
         finally:
             self.home.enter()
@@ -223,7 +221,7 @@ def _serve(keeper: Keeper, control: socket.socket, ends: Sequence[int]) -> None:
             os.close(fd)
 
 
-def _keep(control: socket.socket, ip: str, ends: Sequence[int], guard: int, report: int) -> None:
+def _keep(control: socket.socket, ip: str, ends: Sequence[int], guard: int, report: socket.socket) -> None:
     try:
         keeper = Keeper(ip, guard, report)
     except OSError as error:
@@ -238,12 +236,19 @@ def _keep(control: socket.socket, ip: str, ends: Sequence[int], guard: int, repo
         keeper.sweep()
 
 
-def _stand_guard(keeper: int, reports: int) -> None:
-    """Wait for the keeper's end, and sweep what it could not, should it have been killed."""
+def _stand_guard(keeper: int, reports: socket.socket) -> None:
+    """
+    Wait for the keeper's end, and sweep what it could not, should it have been killed.
+
+    What it has reported are descriptors, which wait in the socket and keep the namespaces: the number of one that is no
+    more is given to the next, and that may be a neighbour's.
+    """
     kill_abandoned()
     os.waitpid(keeper, 0)
-    with open(reports, "rb") as file:
-        kill_inside(_IDENTITY.iter_unpack(file.read()))
+    networks: list[int] = []
+    while (reported := socket.recv_fds(reports, 1, 1))[0]:
+        networks += reported[1]
+    kill_inside([identity(fd) for fd in networks])
 
 
 def main() -> None:
@@ -252,11 +257,11 @@ def main() -> None:
     ends = [os.pidfd_open(int(sys.argv[2])), os.pidfd_open(guard)]
     if os.getppid() != int(sys.argv[2]):  # it ended before the descriptor was there
         return
-    reports, report = os.pipe()
+    reports, report = socket.socketpair()
     if (keeper := os.fork()) == 0:
-        os.close(reports)
+        reports.close()
         _keep(control, sys.argv[3], ends, guard, report)
         return
     control.close()
-    os.close(report)
+    report.close()
     _stand_guard(keeper, reports)

@@ -6,6 +6,8 @@ from aiocpg.engine.corosync._daemon import Daemon
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.handles import inside
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 
 def test_own_daemon_is_one_for_all_and_has_no_way_in() -> None:
     """That of this process's namespaces."""

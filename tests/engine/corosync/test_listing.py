@@ -15,6 +15,8 @@ from aiocpg.engine.corosync._raw import Opener
 from aiocpg.testing import ClusterNode, CorosyncCluster
 from support.handles import inside, open_member, wait_until
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 
 def groups(node: ClusterNode) -> dict[bytes, tuple[Address, ...]]:
     """List the groups that a node knows."""

@@ -16,6 +16,8 @@ from support.running import turns, until
 
 pytestmark = pytest.mark.anyio
 
+TOKEN_OF_CLUSTER = 3_000  # nothing here waits for a node to be missed
+
 
 async def probe(daemon: Daemon) -> RingChange | None:
     """Find out a daemon's ring."""

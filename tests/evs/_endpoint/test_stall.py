@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocpg.evs._endpoint.stall import MOST_PAUSE_SECONDS, Due, StallWatch
+from aiocpg.evs._endpoint.stall import MOST_EXCUSES, MOST_PAUSE_SECONDS, Due, StallWatch
 
 WHO: frozenset[object] = frozenset({"who"})
 
@@ -105,6 +105,35 @@ def test_a_laggard_that_was_evicted_a_while_ago_is_due_as_soon_as_it_stalls() ->
     assert watch.due(WHO, 11.5, WHO) == Due.NOTHING
     assert watch.due(WHO, 12.0, WHO) == Due.ASK | Due.EVICT
     assert Due.EVICT not in watching().due(WHO, 100.0, WHO)
+
+
+def test_time_in_which_we_stood_still_counts_for_nobody() -> None:
+    """Those who are waited for have all of theirs, and some more for what came meanwhile to be read."""
+    watch = watching(evict_after=2.0)
+    watch.excuse(5.0)
+    assert watch.due(WHO, 16.4) == Due.NOTHING
+    assert watch.deadline == 16.5
+    assert watch.due(WHO, 16.5) == Due.TELL | Due.ASK
+    assert watch.since(16.5) == 1.0
+    assert watch.due(WHO, 17.5) == Due.ASK | Due.EVICT
+
+
+def test_timer_that_is_a_little_late_excuses_nothing() -> None:
+    """They all are."""
+    watch = watching()
+    watch.excuse(0.25)
+    assert watch.deadline == 11.0
+
+
+def test_loop_that_is_always_late_does_not_wait_for_ever() -> None:
+    """It has excuses for each stage, and not many."""
+    watch = watching(evict_after=2.0)
+    for _ in range(MOST_EXCUSES + 5):
+        watch.excuse(1.0)
+    assert watch.deadline == 11.0 + MOST_EXCUSES * 1.5
+    watch.watch("held", "finals", 20.0)
+    watch.excuse(1.0)
+    assert watch.deadline == 20.0 + 1.0 + 1.5
 
 
 @pytest.mark.parametrize(("evict_after", "deadline"), [(None, 12.0), (1.5, 11.5)])

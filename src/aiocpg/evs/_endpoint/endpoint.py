@@ -352,6 +352,10 @@ class Endpoint:
         if self._echo.is_due(self.speaker.seq, self._intake.seq, now):
             self.speaker.probe(self._triple(views))
 
+    def excuse(self, late: float) -> None:
+        """Our loop stood still, and a timer came so many seconds late."""
+        self._stall.excuse(late)
+
     def _look_at_stall(self, views: Views, now: float, evicted: frozenset[Address]) -> None:
         due = self._stall.due(views.laggards, now, evicted)
         if Due.TELL in due:

@@ -8,6 +8,9 @@ FIRST_PAUSE_SECONDS = 1.0
 MOST_PAUSE_SECONDS = 10.0
 """Pauses between two requests grow from the first to the second."""
 
+MOST_EXCUSES = 3
+"""In one stage. A loop that is late each time would wait for ever else."""
+
 
 class Due(enum.Flag):
     """What is to be done now."""
@@ -43,6 +46,7 @@ class StallWatch:
         self._pause = FIRST_PAUSE_SECONDS
         self._evict_from = 0.0
         self._patience = evict_after or 0.0
+        self._excuses = MOST_EXCUSES
         self.is_stalled = False
 
     def watch(self, held: object, stage: object, now: float) -> float | None:
@@ -73,6 +77,20 @@ class StallWatch:
         self._next_ask = now + self._timeout
         self._evict_from = now
         self._patience = self._evict_after or 0.0
+        self._excuses = MOST_EXCUSES
+
+    def excuse(self, late: float) -> None:
+        """
+        A timer came so late, in seconds: we stood still ourselves, and who answered meanwhile has not been heard.
+
+        That time counts for nobody, and what has come gets some more to be read in. A little is what timers always are.
+        """
+        if self._excuses and late > self._timeout / 4:
+            self._excuses -= 1
+            more = late + self._timeout / 2
+            self._since += more
+            self._next_ask += more
+            self._evict_from += more
 
     def is_time(self, now: float) -> bool:
         """Whether there may be something to do."""
