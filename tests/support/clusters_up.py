@@ -20,9 +20,14 @@ PATIENCE = 60
 
 
 def free_ports(count: int) -> int:
-    """Return a port behind which so many are free, below those that the kernel gives to clients."""
+    """
+    Return a port behind which so many are free, below those that the kernel gives to clients.
+
+    They are free until somebody takes them, so each of the workers that run at once looks among others.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
     while True:
-        port = random.randrange(20000, 32000)
+        port = 20000 + 3000 * worker + random.randrange(3000 - count)
         with ExitStack() as stack, suppress(OSError):
             for number in range(count + 1):
                 stack.enter_context(socket.create_server(("127.0.0.1", port + number)))
