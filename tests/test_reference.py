@@ -37,6 +37,7 @@ GRAIN = {
     "frames": int,
     "pieces": int,
     "values": int,
+    "excuses": int,
     "configurations": int,
 }
 """Units that ``limits.md`` uses for what the source decides, and what a value in them is."""
