@@ -108,7 +108,7 @@ async def test_evicted_member_is_told_and_comes_back(
         await progress(awake)
         process.cont()
         await settle([*awake, stopped])
-    assert stopped.story.counts["evicted"] == 1
+    assert stopped.story.counts["evicted"] >= 1  # again, should the machine stand still for a second
     assert stopped.story.counts["lives left"] >= 1
     report(stage.check(), measured)
 
