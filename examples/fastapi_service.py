@@ -29,6 +29,8 @@ async def say(request: Request, line: Annotated[str, Body(media_type="text/plain
     try:
         async with asyncio.timeout(SECONDS):
             receipt = await group_of(request, "room").mcast_confirmed(line.encode())
+    except aiocpg.MessageTooBigError as error:
+        raise HTTPException(413, str(error)) from None
     except (TimeoutError, aiocpg.EngineError) as error:
         raise HTTPException(503, f"it may have been sent or not: {error or 'no answer in time'}") from None
     return {"position": receipt.position}

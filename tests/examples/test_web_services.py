@@ -55,6 +55,12 @@ async def say(client: aiohttp.ClientSession, line: str) -> Any:
         return await response.json()
 
 
+async def say_too_much(client: aiohttp.ClientSession) -> None:
+    """Say what no message can hold; it must be refused as what it is."""
+    async with client.post("/say", data=b"x" * 1_048_000, headers={"Content-Type": "text/plain"}) as response:
+        assert response.status == 413, await response.text()
+
+
 @pytest.mark.parametrize("workers", [1, WORKERS], ids=["run_app", "gunicorn"])
 async def test_aiohttp_example_serves_and_stops_in_order(workers: int, node: ClusterNode, tmp_path: Path) -> None:
     """Each worker is a member; all browsers see one order; SIGTERM closes them with 1001 and leaves the group."""
@@ -78,6 +84,7 @@ async def test_aiohttp_example_serves_and_stops_in_order(workers: int, node: Clu
                 await say(client, f"{name}{number}")
 
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(say_too_much, client)
             for name in "abc":
                 tasks.start_soon(talk, name)
         await say(client, "last")
@@ -143,6 +150,7 @@ async def test_fastapi_example_serves_and_stops_in_order(node: ClusterNode, tmp_
         browsers = [await client.ws_connect("/events", autoclose=False) for _ in range(3)]
         for number in range(LINES):
             await say(client, f"{number}")
+        await say_too_much(client)
         async with node.connect() as cpg, cpg.join("room") as stranger:
             await stranger.mcast_confirmed(b"\xff")  # is shown as what it is not, and what follows is not lost
         await say(client, "last")
