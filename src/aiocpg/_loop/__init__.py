@@ -7,6 +7,17 @@ Everything above uses anyio's words.
 
 from ._current import current_port
 from ._end import LoopEnd
-from ._port import Callback, Crashed, LoopPort, Signal, Task, Timer, Watch
+from ._port import Callback, Crashed, LoopPort, Signal, Task, Timer, Watch, call_guarded
 
-__all__ = ["Callback", "Crashed", "LoopEnd", "LoopPort", "Signal", "Task", "Timer", "Watch", "current_port"]
+__all__ = [
+    "Callback",
+    "Crashed",
+    "LoopEnd",
+    "LoopPort",
+    "Signal",
+    "Task",
+    "Timer",
+    "Watch",
+    "call_guarded",
+    "current_port",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol, TypeAlias
 
 Callback: TypeAlias = Callable[[], object]
@@ -93,15 +94,16 @@ class LoopPort(ABC):
         """The loop's clock in seconds."""
 
 
-def guarded(callback: Callback, crashed: Crashed) -> Callback:
+def call_guarded(callback: Callback, crashed: Crashed) -> None:
     """Call it such that what it raises goes to its owner; the loop gets only what is no ``Exception``."""
+    try:
+        callback()
+    except BaseException as error:
+        crashed(error)
+        if not isinstance(error, Exception):
+            raise
 
-    def run() -> None:
-        try:
-            callback()
-        except BaseException as error:
-            crashed(error)
-            if not isinstance(error, Exception):
-                raise
 
-    return run
+def guarded(callback: Callback, crashed: Crashed) -> Callback:
+    """The same, to be called later."""
+    return partial(call_guarded, callback, crashed)

@@ -42,8 +42,6 @@ from ._syscalls import (
 PACKET = 1 << 16
 """No request or answer is longer, in bytes."""
 
-"""How the keeper tells its guard of a namespace."""
-
 _TO_END = 10.0
 """Seconds for a daemon to end after SIGKILL; it takes milliseconds."""
 

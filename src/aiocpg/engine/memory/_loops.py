@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from aiocpg._loop import Callback, Crashed, LoopPort
+from aiocpg._loop import Callback, Crashed, LoopPort, call_guarded
 
 LOCK = threading.RLock()
 """
@@ -74,18 +74,9 @@ class Loop:
             self._calls = 0
         try:
             while due:
-                _call(*due.popleft())
+                call_guarded(*due.popleft())
         finally:
             if due:  # one raised what ends programs; the others are called all the same
                 with LOCK:
                     self._due.extendleft(reversed(due))
                     self.look()
-
-
-def _call(callback: Callback, crashed: Crashed) -> None:
-    try:
-        callback()
-    except BaseException as error:
-        crashed(error)
-        if not isinstance(error, Exception):
-            raise
